@@ -17,7 +17,7 @@ Notation in the tables
   @also@         those that its `also` holds: what belongs to the alert beside, told by code
   @events@       the calls that failed with @match@ within the event window (see zai-exporter.rules.events)
   @where@        in a text: the job, and namespace and cluster where the alert has them
-  @calls@        in a text: about how many calls failed with @match@ in 15 minutes, at least 1
+  @calls@        in a text: about how many calls failed with @match@ in 15 minutes (at least 1), seen by how many exporters
   @documented@   in a text: code, documented message and solution of the events
   @frequent@     in a text: the five most frequent codes with @match@ or @also@
 
@@ -131,16 +131,16 @@ max_over_time({{ $series }}[@eventWindow@])
   match: condition!~"@budgetExcluded@",code!="400"
   summary: Calls of the Z.ai API fail so often that the error budget is burning.
   description: >-
-    [[ $value | humanizePercentage ]] of the Z.ai API calls of @where@ failed over the last {{ .long }}, and the failures go
+    About [[ $value | printf "%.0f" ]] % of the Z.ai API calls of @where@ failed over the last {{ .long }}, and the failures go
     on. At an objective of @objective@ % that burns the error budget at least @factor@ times as fast as it may.
     @frequent@ Find the failing condition on the dashboard; the runbook of the alert on that condition says what the
     documentation says to do.
   expr: |-
-    sum_over_time(zai:budget_errors:increase5m[{{ .long }}:5m]) / sum_over_time(zai:calls:increase5m[{{ .long }}:5m])
-    > @factor@ * (1 - @objective@ / 100)
+    sum_over_time(zai:budget_errors:increase5m[{{ .long }}:5m]) / sum_over_time(zai:calls:increase5m[{{ .long }}:5m]) * 100
+    > @factor@ * (100 - @objective@)
     and
-    {{ .recent }}
-    > @factor@ * (1 - @objective@ / 100)
+    {{ .recent }} * 100
+    > @factor@ * (100 - @objective@)
     and
     sum_over_time(zai:budget_errors:increase5m[{{ .long }}:5m]) >= @minErrors@
     and
@@ -156,9 +156,8 @@ max_over_time({{ $series }}[@eventWindow@])
     match: condition="balance_exhausted"
     summary: The balance of a Z.ai account is exhausted.
     description: >-
-      The Z.ai account that @where@ uses has no balance left: about @calls@ calls failed for it in the last 15 minutes,
-      seen by [[ $value ]] exporter(s). Until the account is recharged, every call will fail. Recharge the account to ensure
-      sufficient balance. @documented@
+      The Z.ai account that @where@ uses has no balance left. @calls@ Until the account is recharged, every call will
+      fail. Recharge the account to ensure sufficient balance. @documented@
     expr: "@events@"
   - name: ZaiAccountLocked
     scope: account
@@ -166,9 +165,8 @@ max_over_time({{ $series }}[@eventWindow@])
     match: condition="account_locked"
     summary: A Z.ai account is locked.
     description: >-
-      The Z.ai account that @where@ uses is locked: about @calls@ calls failed for it in the last 15 minutes, seen by
-      [[ $value ]] exporter(s). Retries do not help. Contact customer service to unlock the account, and find out which
-      violation it was locked for. @documented@
+      The Z.ai account that @where@ uses is locked. @calls@ Retries do not help. Contact customer service to unlock the
+      account, and find out which violation it was locked for. @documented@
     expr: "@events@"
   - name: ZaiEndUserLocked
     scope: end_user
@@ -176,9 +174,8 @@ max_over_time({{ $series }}[@eventWindow@])
     match: condition="end_user_locked"
     summary: Z.ai has locked an end user for a violation.
     description: >-
-      Z.ai refuses calls of @where@ because an end user (terminal user) has a violation and was locked: about @calls@ calls
-      in the last 15 minutes, seen by [[ $value ]] exporter(s). Other users still get through. Find the user in the
-      application's log and stop what they send. @documented@
+      Z.ai refuses calls of @where@ because an end user (terminal user) has a violation and was locked. @calls@ Other
+      users still get through. Find the user in the application's log and stop what they send. @documented@
     expr: "@events@"
   - name: ZaiAccountUnusable
     scope: account
@@ -186,9 +183,8 @@ max_over_time({{ $series }}[@eventWindow@])
     match: condition=~"account_inactive|account_missing"
     summary: A Z.ai account is inactive or does not exist.
     description: >-
-      The Z.ai account that @where@ uses is inactive or does not exist: about @calls@ calls failed for it in the last 15
-      minutes, seen by [[ $value ]] exporter(s). Check the account information, and which account the API key belongs to.
-      @documented@
+      The Z.ai account that @where@ uses is inactive or does not exist. @calls@ Check the account information, and which
+      account the API key belongs to. @documented@
     expr: "@events@"
   - name: ZaiPlanExpired
     scope: account
@@ -196,8 +192,8 @@ max_over_time({{ $series }}[@eventWindow@])
     match: condition="plan_expired"
     summary: A Z.ai plan has expired.
     description: >-
-      The Z.ai plan that @where@ uses has expired: about @calls@ calls failed for it in the last 15 minutes, seen by
-      [[ $value ]] exporter(s). Renew the subscription, or ask the enterprise administrator to. @documented@
+      The Z.ai plan that @where@ uses has expired. @calls@ Renew the subscription, or ask the enterprise administrator
+      to. @documented@
     expr: "@events@"
   - name: ZaiQuotaExhausted
     scope: account
@@ -205,9 +201,8 @@ max_over_time({{ $series }}[@eventWindow@])
     match: condition="quota_exhausted"
     summary: A usage limit of a Z.ai account is reached.
     description: >-
-      A usage limit of the Z.ai account that @where@ uses is reached: about @calls@ calls failed for it in the last 15
-      minutes, seen by [[ $value ]] exporter(s). Wait for the limit to reset, or contact customer service to purchase more.
-      @documented@
+      A usage limit of the Z.ai account that @where@ uses is reached. @calls@ Wait for the limit to reset, or contact
+      customer service to purchase more. @documented@
     expr: "@events@"
 - group: zai-policy
   alerts:
@@ -220,9 +215,8 @@ max_over_time({{ $series }}[@eventWindow@])
     match: condition="policy_block",code!="1301"
     summary: Z.ai blocks calls by policy.
     description: >-
-      Z.ai blocks calls of @where@ by policy: about @calls@ calls in the last 15 minutes, seen by [[ $value ]] exporter(s).
-      The account may be locked if they go on. Find out which policy blocks the calls, and contact customer service.
-      @documented@
+      Z.ai blocks calls of @where@ by policy. @calls@ The account may be locked if they go on. Find out which policy
+      blocks the calls, and contact customer service. @documented@
     expr: "@events@"
   - name: ZaiSensitiveContentHigh
     scope: policy
@@ -230,16 +224,16 @@ max_over_time({{ $series }}[@eventWindow@])
     match: code="1301"
     summary: Z.ai refuses many prompts or answers as sensitive.
     description: >-
-      Z.ai refused [[ $value | humanizePercentage ]] of the calls of @where@ in the last 15 minutes as unsafe or sensitive
-      content (code 1301, or a stream that ended with `sensitive`). Avoid using prompts that may generate sensitive
-      content: find the feature or user that sends them, before Z.ai locks the account or the user.
+      Z.ai refused about [[ $value | printf "%.0f" ]] % of the calls of @where@ in the last 15 minutes as unsafe or
+      sensitive content (code 1301, or a stream that ended with `sensitive`). Avoid using prompts that may generate
+      sensitive content: find the feature or user that sends them, before Z.ai locks the account or the user.
     expr: |-
       sum by (cluster, namespace, job) (
         zai:api_errors:increase15m{code="1301"}
         or
         zai:finish_reasons:increase15m{finish_reason=~"sensitive|content_filter"}
       )
-      / zai:calls:increase15m > @threshold@ / 100
+      / zai:calls:increase15m * 100 > @threshold@
       and
       zai:calls:increase15m >= @minCalls@
 - group: zai-api
@@ -250,8 +244,7 @@ max_over_time({{ $series }}[@eventWindow@])
     match: condition="api_unavailable"
     summary: Z.ai has taken an API offline.
     description: >-
-      Z.ai says that an API which @where@ calls has been taken offline: about @calls@ calls failed for it in the last 15
-      minutes, seen by [[ $value ]] exporter(s). Use another API. @documented@
+      Z.ai says that an API which @where@ calls has been taken offline. @calls@ Use another API. @documented@
     expr: "@events@"
   - name: ZaiAuthenticationFailing
     scope: account
@@ -259,12 +252,12 @@ max_over_time({{ $series }}[@eventWindow@])
     match: condition="authentication"
     summary: Most calls of the Z.ai API fail to authenticate.
     description: >-
-      [[ $value | humanizePercentage ]] of the Z.ai API calls of @where@ in the last 5 minutes failed to authenticate.
-      @frequent@ Confirm that the API key and authentication token are correctly generated, sent completely, and not
-      expired.
+      About [[ $value | printf "%.0f" ]] % of the Z.ai API calls of @where@ in the last 5 minutes failed to
+      authenticate. @frequent@ Confirm that the API key and authentication token are correctly generated, sent
+      completely, and not expired.
     expr: |-
       sum by (cluster, namespace, job) (zai:api_errors:increase5m{@match@})
-      / zai:calls:increase5m > @threshold@ / 100
+      / zai:calls:increase5m * 100 > @threshold@
       and
       zai:calls:increase5m >= @minCalls@
   - name: ZaiAuthenticationErrors
@@ -283,8 +276,8 @@ max_over_time({{ $series }}[@eventWindow@])
     match: condition="account_access"
     summary: Z.ai keeps failing to access the account.
     description: >-
-      Z.ai cannot access the account that @where@ uses: about [[ $value | printf "%.0f" ]] calls failed for it in the last
-      10 minutes. @frequent@ Try again later; if it stays, contact customer service.
+      Z.ai cannot access the account that @where@ uses. Failed calls in the last 10 minutes: about [[ $value | printf
+      "%.0f" ]]. @frequent@ Try again later; if it stays, contact customer service.
     expr: sum by (cluster, namespace, job) (zai:api_errors:increase10m{@match@}) > 0
   - name: ZaiRateLimited
     why: >-
@@ -293,19 +286,19 @@ max_over_time({{ $series }}[@eventWindow@])
     scope: api
     dashboard: zai-errors
     match: condition=~"concurrency_limit|rate_limit"
-    also: category="http",code="429",condition="unspecified"
+    also: code="429",condition="unspecified"
     summary: Z.ai limits the rate of calls.
     description: >-
-      Z.ai turned away [[ $value | humanizePercentage ]] of the calls of @where@ in the last 10 minutes for their rate or
-      concurrency. @frequent@ Reduce the request frequency or concurrency, or contact customer service to increase the
-      limits. If all that the log shows is HTTP 429, check the balance too: that status stands for both.
+      Z.ai turned away about [[ $value | printf "%.0f" ]] % of the calls of @where@ in the last 10 minutes for their
+      rate or concurrency. @frequent@ Reduce the request frequency or concurrency, or contact customer service to
+      increase the limits. If all that the log shows is HTTP 429, check the balance too: that status stands for both.
     expr: |-
       sum by (cluster, namespace, job) (
         zai:api_errors:increase10m{@match@}
         or
         zai:api_errors:increase10m{@also@}
       )
-      / zai:calls:increase10m > @threshold@ / 100
+      / zai:calls:increase10m * 100 > @threshold@
       and
       zai:calls:increase10m >= @minCalls@
   - name: ZaiModelOrApiUnavailable
@@ -320,8 +313,9 @@ max_over_time({{ $series }}[@eventWindow@])
     summary: Calls keep naming a Z.ai model or API that is not there for them.
     description: >-
       @where@ keeps calling a Z.ai model, method or API that does not exist, is not open to the account, or is not
-      supported: about [[ $value | printf "%.0f" ]] calls in the last 5 minutes. @frequent@ Check the model code, the
-      method and the path, and whether the account or plan has access; apply to customer service for what it lacks.
+      supported. Failed calls in the last 5 minutes: about [[ $value | printf "%.0f" ]]. @frequent@ Check the model
+      code, the method and the path, and whether the account or plan has access; apply to customer service for what it
+      lacks.
     expr: |-
       sum by (cluster, namespace, job) (
         zai:api_errors:increase5m{@match@}
@@ -332,18 +326,19 @@ max_over_time({{ $series }}[@eventWindow@])
     scope: api
     dashboard: zai-errors
     match: condition=~"duplicate_request|file_too_large|invalid_file|invalid_request",code!="1212"
-    also: category="http",code="400"
+    also: code="400"
     summary: Z.ai refuses many calls as wrong.
     description: >-
-      Z.ai refused [[ $value | humanizePercentage ]] of the calls of @where@ in the last 15 minutes as wrong. @frequent@
-      Check the parameters of these calls against the documentation; a release of the service is the usual cause.
+      Z.ai refused about [[ $value | printf "%.0f" ]] % of the calls of @where@ in the last 15 minutes as wrong.
+      @frequent@ Check the parameters of these calls against the documentation; a release of the service is the usual
+      cause.
     expr: |-
       sum by (cluster, namespace, job) (
         zai:api_errors:increase15m{@match@}
         or
         zai:api_errors:increase15m{@also@}
       )
-      / zai:calls:increase15m > @threshold@ / 100
+      / zai:calls:increase15m * 100 > @threshold@
       and
       zai:calls:increase15m >= @minCalls@
   - name: ZaiServerErrorsHigh
@@ -352,16 +347,16 @@ max_over_time({{ $series }}[@eventWindow@])
     match: condition=~"network|overloaded|server_error"
     summary: Many calls fail on the side of Z.ai.
     description: >-
-      [[ $value | humanizePercentage ]] of the Z.ai API calls of @where@ in the last 5 minutes failed on the side of Z.ai:
-      a server error, an overload, or a stream that broke off. @frequent@ Try again later or contact customer service,
-      with the error id where there is one.
+      About [[ $value | printf "%.0f" ]] % of the Z.ai API calls of @where@ in the last 5 minutes failed on the side of
+      Z.ai: a server error, an overload, or a stream that broke off. @frequent@ Try again later or contact customer
+      service, with the error id where there is one.
     expr: |-
       sum by (cluster, namespace, job) (
         zai:api_errors:increase5m{@match@}
         or
         zai:finish_reasons:increase5m{finish_reason="network_error"}
       )
-      / zai:calls:increase5m > @threshold@ / 100
+      / zai:calls:increase5m * 100 > @threshold@
       and
       zai:calls:increase5m >= @minCalls@
   - name: ZaiUnknownErrors
@@ -370,9 +365,9 @@ max_over_time({{ $series }}[@eventWindow@])
     match: category="unknown"
     summary: Z.ai answers with errors that the documentation does not list.
     description: >-
-      Z.ai API calls of @where@ keep failing with codes that are in no documented table: about
-      [[ $value | printf "%.0f" ]] in the last 15 minutes. @frequent@ Look the code up, and add it under `catalogue` in the
-      configuration file with the condition that fits, so that the alert on that condition sees it.
+      Z.ai API calls of @where@ keep failing with codes that are in no documented table: about [[ $value | printf "%.0f"
+      ]] in the last 15 minutes. @frequent@ Look the code up, and add it under `catalogue` in the configuration file
+      with the condition that fits, so that the alert on that condition sees it.
     expr: sum by (cluster, namespace, job) (zai:api_errors:increase15m{@match@}) > 0
 - group: zai-error-budget
   why: >-
@@ -393,10 +388,10 @@ max_over_time({{ $series }}[@eventWindow@])
     dashboard: zai-exporter
     summary: The times in a log are off, so that errors in it may not page.
     description: >-
-      Errors of @where@ that were counted within the last 5 minutes bear times more than @eventWindow@ old or @clockTolerance@
-      ahead, at [[ $value ]] exporter(s). Alerts on single errors go by that time: errors as old as that do not page. If the
-      log gives local time without an offset, set `timezone` in the exporter's configuration file; if not, the log is
-      written or read late.
+      Errors of @where@ that were counted within the last 5 minutes bear times more than @eventWindow@ old or
+      @clockTolerance@ ahead, at [[ $value ]] exporter(s). Alerts on single errors go by that time: errors as old as
+      that do not page. If the log gives local time without an offset, set `timezone` in the exporter's configuration
+      file; if not, the log is written or read late.
     expr: |-
       count by (cluster, namespace, job) (
         group by (cluster, namespace, job, instance) (
@@ -418,8 +413,8 @@ max_over_time({{ $series }}[@eventWindow@])
     dashboard: zai-exporter
     summary: A zai-exporter cannot be scraped.
     description: >-
-      Prometheus cannot scrape the zai-exporter [[ $labels.instance ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]] of @where@.
-      Failed API calls in the logs that it follows are counted once it is back, but page nobody until then.
+      Prometheus cannot scrape the zai-exporter [[ $labels.instance ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]] of
+      @where@. Failed API calls in the logs that it follows are counted once it is back, but page nobody until then.
     expr: |-
       max by (cluster, namespace, job, pod, instance) (
         up{@selector@} == 0
@@ -431,16 +426,17 @@ max_over_time({{ $series }}[@eventWindow@])
     dashboard: zai-exporter
     summary: Prometheus knows no zai-exporter.
     description: >-
-      No zai-exporter has been scraped: the alerts on the Z.ai API can see nothing. Check that the exporters run and that a
-      scrape configuration or PodMonitor selects them.
+      No zai-exporter has been scraped: the alerts on the Z.ai API can see nothing. Check that the exporters run and
+      that a scrape configuration or PodMonitor selects them.
     expr: absent(zai_exporter_build_info{@selector@})
   - name: ZaiExporterNoLogFile
     scope: exporter
     dashboard: zai-exporter
     summary: A zai-exporter has no log file to read.
     description: >-
-      The zai-exporter [[ $labels.instance ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]] of @where@ follows no file at all,
-      or waits for one that it was given by name. Check the path, the volume and its mount in the application's container.
+      The zai-exporter [[ $labels.instance ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]] of @where@ follows no file
+      at all, or waits for one that it was given by name. Check the path, the volume and its mount in the application's
+      container.
     expr: |-
       max by (cluster, namespace, job, pod, instance) (
         zai_exporter_files_waiting{@selector@} > 0
@@ -452,8 +448,9 @@ max_over_time({{ $series }}[@eventWindow@])
     dashboard: zai-exporter
     summary: A zai-exporter cannot read all of its logs.
     description: >-
-      The zai-exporter [[ $labels.instance ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]] of @where@ fails to read a log, or had
-      to give up a part of one. Failed API calls in it are not counted. Its own log names the file and the reason.
+      The zai-exporter [[ $labels.instance ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]] of @where@ fails to read a
+      log, or had to give up a part of one. Failed API calls in it are not counted. Its own log names the file and the
+      reason.
     expr: |-
       max by (cluster, namespace, job, pod, instance) (
         increase(zai_exporter_read_errors_total{@selector@}[5m]) > 0
@@ -465,8 +462,8 @@ max_over_time({{ $series }}[@eventWindow@])
     dashboard: zai-exporter
     summary: A zai-exporter is behind the logs.
     description: >-
-      The zai-exporter [[ $labels.instance ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]] of @where@ has
-      [[ $value | humanize1024 ]]B still to read. Alerts come late by what that takes.
+      The zai-exporter [[ $labels.instance ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]] of @where@ has [[ $value |
+      humanize1024 ]]B still to read. Alerts come late by what that takes.
     expr: |-
       max by (cluster, namespace, job, pod, instance) (
         zai_exporter_lag_bytes{@selector@}
@@ -478,8 +475,8 @@ max_over_time({{ $series }}[@eventWindow@])
     dashboard: zai-exporter
     summary: A zai-exporter has stopped reading.
     description: >-
-      The logs of the zai-exporter [[ $labels.instance ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]] of @where@ have grown, and
-      it has read nothing for 10 minutes. Its metrics stand still, so the alerts on the API do too.
+      The logs of the zai-exporter [[ $labels.instance ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]] of @where@ have
+      grown, and it has read nothing for 10 minutes. Its metrics stand still, so the alerts on the API do too.
     expr: |-
       max by (cluster, namespace, job, pod, instance) (
         delta(zai_exporter_lag_bytes{@selector@}[10m]) > 0
@@ -493,9 +490,9 @@ max_over_time({{ $series }}[@eventWindow@])
     dashboard: zai-exporter
     summary: A zai-exporter cannot save its state.
     description: >-
-      The zai-exporter [[ $labels.instance ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]] of @where@ fails to save counts and
-      read positions in its state directory. It serves no newer counts than the saved ones. Check the space and the
-      permissions of the volume.
+      The zai-exporter [[ $labels.instance ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]] of @where@ fails to save
+      counts and read positions in its state directory. It serves no newer counts than the saved ones. Check the space
+      and the permissions of the volume.
     expr: |-
       max by (cluster, namespace, job, pod, instance) (
         increase(zai_exporter_state_commit_failures_total{@selector@}[5m]) > 0
@@ -513,8 +510,8 @@ max_over_time({{ $series }}[@eventWindow@])
     dashboard: zai-exporter
     summary: A zai-exporter keeps restarting.
     description: >-
-      The zai-exporter [[ $labels.instance ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]] of @where@ has restarted
-      [[ $value ]] times within an hour. Look at why it ended: memory limit, liveness probe, or a message in its log.
+      The zai-exporter [[ $labels.instance ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]] of @where@ has restarted [[
+      $value ]] times within an hour. Look at why it ended: memory limit, liveness probe, or a message in its log.
     expr: |-
       max by (cluster, namespace, job, pod, instance) (
         changes(process_start_time_seconds{@selector@}[1h])
@@ -526,9 +523,9 @@ max_over_time({{ $series }}[@eventWindow@])
     dashboard: zai-exporter
     summary: A zai-exporter refused its new configuration.
     description: >-
-      The zai-exporter [[ $labels.instance ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]] of @where@ refused its configuration
-      file at the last reload and goes on with the one before. Its log, and `zai-exporter check-config`, name the mistake
-      and its line.
+      The zai-exporter [[ $labels.instance ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]] of @where@ refused its
+      configuration file at the last reload and goes on with the one before. Its log, and `zai-exporter check-config`,
+      name the mistake and its line.
     expr: |-
       max by (cluster, namespace, job, pod, instance) (
         zai_exporter_config_last_reload_successful{@selector@} == 0
@@ -538,9 +535,9 @@ max_over_time({{ $series }}[@eventWindow@])
     dashboard: zai-exporter
     summary: A log holds what looks like errors of the API but is not recognised.
     description: >-
-      The zai-exporter [[ $labels.instance ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]] of @where@ saw about
-      [[ $value | printf "%.0f" ]] lines within an hour that look like errors of the Z.ai API, and are none that it knows. The
-      client library may have a new log format: then errors go uncounted.
+      The zai-exporter [[ $labels.instance ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]] of @where@ saw about [[
+      $value | printf "%.0f" ]] lines within an hour that look like errors of the Z.ai API, and are none that it knows.
+      The client library may have a new log format: then errors go uncounted.
     expr: |-
       max by (cluster, namespace, job, pod, instance) (
         increase(zai_exporter_unrecognised_lookalikes_total{@selector@}[1h]) > 0
@@ -556,7 +553,7 @@ max_over_time({{ $series }}[@eventWindow@])
 {{- $event := include "zai-exporter.rules.events" . -}}
 {{- $text = $text | replace "@events@" (printf "count by (cluster, namespace, job) (\n  group by (cluster, namespace, job, instance) (\n%s\n  )\n)" (indent 4 $event)) -}}
 {{- $text = $text | replace "@where@" "[[ $labels.job ]][[ with $labels.namespace ]] in namespace [[ . ]][[ end ]][[ with $labels.cluster ]] of cluster [[ . ]][[ end ]]" -}}
-{{- $text = $text | replace "@calls@" (printf "[[ with printf `clamp_min(sum(zai:api_errors:increase15m{@match@,%s), 1) or vector(1)` $labels.cluster $labels.namespace $labels.job | query ]][[ . | first | value | printf \"%%.0f\" ]][[ end ]]" $ours) -}}
+{{- $text = $text | replace "@calls@" (printf "Failed calls in the last 15 minutes: about [[ with printf `clamp_min(sum(zai:api_errors:increase15m{@match@,%s), 1) or vector(1)` $labels.cluster $labels.namespace $labels.job | query ]][[ . | first | value | printf \"%%.0f\" ]][[ end ]], seen by [[ $value ]] exporter(s)." $ours) -}}
 {{- $text = $text | replace " @documented@" (printf "[[ with printf `max by (category, code, message, solution) (last_over_time(zai_api_error_info{@selector@,@match@}[@eventWindow@]) and on (cluster, job, instance, category, code, condition) max_over_time(zai_api_error_last_seen_timestamp_seconds{@selector@,@match@,%s[@eventWindow@]) > 0 > time() - @eventSeconds@)` $labels.cluster $labels.namespace $labels.job | query | sortByLabel \"code\" ]] The documentation on what was seen:[[ range . ]] %s \"[[ .Labels.message ]]\": [[ .Labels.solution ]].[[ end ]][[ end ]]" $ours $code) -}}
 {{- $labels := "$labels.cluster $labels.namespace $labels.job" -}}
 {{- $series := printf "zai:api_errors:increase15m{@match@,%s" $ours -}}
