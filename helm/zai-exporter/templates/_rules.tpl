@@ -388,7 +388,7 @@ max_over_time({{ $series }}[@eventWindow@])
     dashboard: zai-exporter
     summary: The times in a log are off, so that errors in it may not page.
     description: >-
-      Errors of @where@ that were counted within the last 5 minutes bear times more than @eventWindow@ old or
+      Errors of @where@ that were counted within the last 2 minutes bear times more than @eventWindow@ old or
       @clockTolerance@ ahead, at [[ $value ]] exporter(s). Alerts on single errors go by that time: errors as old as
       that do not page. If the log gives local time without an offset, set `timezone` in the exporter's configuration
       file; if not, the log is written or read late.
@@ -396,7 +396,7 @@ max_over_time({{ $series }}[@eventWindow@])
       count by (cluster, namespace, job) (
         group by (cluster, namespace, job, instance) (
           zai_api_error_last_seen_timestamp_seconds{@selector@}
-          > max_over_time(zai_api_error_last_seen_timestamp_seconds{@selector@}[1h] offset 5m)
+          > max_over_time(zai_api_error_last_seen_timestamp_seconds{@selector@}[1h] offset 2m)
           and
           (
             zai_api_error_last_seen_timestamp_seconds{@selector@} < time() - @eventSeconds@
