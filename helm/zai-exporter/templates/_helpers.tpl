@@ -133,9 +133,6 @@ metricRelabelings:
     {{- $paths = append $paths (printf "%s/%s_*/*/*.log" $root .) -}}
   {{- end -}}
   {{- $source := dict "paths" ($paths | default (list (printf "%s/*/*/*.log" $root))) "path_labels" "kubernetes" -}}
-  {{- /* The exporter's own output holds no error of the API, and to follow it would be work for nothing. */ -}}
-  {{- $own := printf "%s/%s_%s-*/**" $root .Release.Namespace (include "zai-exporter.daemonSet.fullname" .) -}}
-  {{- $_ := set $source "exclude" (list $own) -}}
   {{- $_ := set $config "sources" (list $source) -}}
 {{- end -}}
 {{- toYaml $config -}}
