@@ -27,8 +27,8 @@ trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/$name/systemd" "$work/$name/alerts" "$work/$name/dashboards" "$out"
 install -m 0755 "$binary" "$work/$name/zai-exporter"
 install -m 0644 "$here"/deploy/systemd/* "$work/$name/systemd/"
-install -m 0644 "$here"/alerts/*.yaml "$here"/alerts/*.md "$work/$name/alerts/"
-install -m 0644 "$here"/dashboards/*.json "$work/$name/dashboards/"
+find "$here/alerts" -maxdepth 1 \( -name '*.yaml' -o -name '*.md' \) -exec install -m 0644 -t "$work/$name/alerts" {} +
+find "$here/dashboards" -maxdepth 1 -name '*.json' -exec install -m 0644 -t "$work/$name/dashboards" {} +
 for file in LICENSE README.md CHANGELOG.md; do
     [ ! -f "$here/$file" ] || install -m 0644 "$here/$file" "$work/$name/"
 done

@@ -182,7 +182,7 @@ def make_tables(files: Outdated) -> None:
                 [README_GENERATOR, "-v", values, "-r", readme], capture_output=True, text=True, check=False, timeout=120
             )
             if result.returncode != 0:
-                raise SystemExit(f"readme-generator on {chart / 'values.yaml'}:\n{result.stdout}{result.stderr}")
+                raise SystemExit(f"readme-generator on {chart / 'values.yaml'}:\n{result.stderr or result.stdout}")
             files.put(chart / "README.md", readme.read_text(encoding="utf-8"))
 
 
