@@ -10,7 +10,7 @@
 ARG RUST_VERSION=1.95
 
 # On the builder's own machine, whatever the image is for: a compiler under emulation takes many times as long.
-FROM --platform=$BUILDPLATFORM docker.io/library/rust:${RUST_VERSION}-bookworm AS build
+FROM --platform=$BUILDPLATFORM rust:${RUST_VERSION}-bookworm AS build
 ARG TARGETARCH
 ARG REVISION=unknown
 RUN <<'EOF'

@@ -1,5 +1,6 @@
 """The ways to the sidecar other than the injection: all of them end in the same container."""
 
+import shutil
 import subprocess
 import warnings
 from pathlib import Path
@@ -49,6 +50,17 @@ def by_kustomize(request):
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert result.returncode == 0, result.stderr
     return dict(pod_templates(documents(result.stdout)))
+
+
+def test_the_component_serves_stateful_sets_too(kubectl, tmp_path):
+    shutil.copytree(EXAMPLES / "kustomize", tmp_path / "kustomize")
+    for name in ("base/deployment.yaml", "overlay/mount.yaml"):
+        path = tmp_path / "kustomize" / name
+        path.write_text(path.read_text(encoding="utf-8").replace("kind: Deployment", "kind: StatefulSet"), encoding="utf-8")
+    result = subprocess.run([kubectl, "kustomize", tmp_path / "kustomize/overlay"], capture_output=True, text=True, check=False, timeout=60)
+    assert result.returncode == 0, result.stderr
+    ((name, template),) = pod_templates(documents(result.stdout))
+    assert name == "StatefulSet/chat-api" and template["spec"]["initContainers"] == [canonical()]
 
 
 WAYS = {

@@ -185,6 +185,16 @@ def test_the_files_of_the_configuration_arrive():
     assert "tcpSocket" in sidecar(result)["livenessProbe"]
 
 
+def test_with_a_configuration_a_pod_follows_what_that_says_and_what_it_adds():
+    compiled = policy_of({"injection": {"enabled": True}, "sidecar": {"config": {"existingConfigMap": "zai-exporter-config"}}})
+    assert "ZAI_EXPORTER_PATHS" not in environment(sidecar(injected(compiled, pod())))
+    original = pod()
+    original["metadata"]["annotations"] = {"zai-exporter/paths": "/var/log/app/more.txt"}
+    result = environment(sidecar(injected(compiled, original)))
+    assert result["ZAI_EXPORTER_PATHS"] == "/var/log/app/more.txt"
+    assert result["ZAI_EXPORTER_CONFIG_FILE"] == "/etc/zai-exporter/config/config.yaml"
+
+
 @pytest.mark.parametrize("kubernetes", ["1.34", "1.35", "1.36", "1.37"])
 @pytest.mark.parametrize("name", WITH_POLICY)
 def test_every_policy_compiles_and_injects(name, kubernetes):
