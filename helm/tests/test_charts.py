@@ -80,21 +80,31 @@ def test_the_prometheus_operator_takes_every_object(rendered, node_checks):
     assert f"{len(manifests)} manifests checked, 0 mistakes" in result.stdout
 
 
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [
-        (lambda m: m["spec"].update(jobLable="x"), "jobLable"),
-        (lambda m: m["spec"]["podMetricsEndpoints"][0].update(intervall="30s"), "intervall"),
-        (lambda m: m["spec"]["podMetricsEndpoints"][0].update(interval="often"), "interval"),
-        (lambda m: m["spec"].pop("selector"), "selector"),
-        (lambda m: m.update(kind="PodMonitr"), "no kind"),
-    ],
-)
-def test_the_check_of_the_operators_kinds_finds_mistakes(rendered, node_checks, change, expected):
-    manifest = json.loads(json.dumps(one(rendered["podmonitor"], "PodMonitor")))
-    change(manifest)
-    result = node_checks("operator.mjs", json.dumps([manifest]))
-    assert result.returncode == 1 and expected in result.stdout
+# name of a broken PodMonitor: (what is done to it, what the report on it has to say)
+MISTAKES = {
+    "unknown-key": (lambda m: m["spec"].update(jobLable="x"), "jobLable"),
+    "unknown-key-below": (lambda m: m["spec"]["podMetricsEndpoints"][0].update(intervall="30s"), "intervall"),
+    "no-duration": (lambda m: m["spec"]["podMetricsEndpoints"][0].update(interval="often"), "interval"),
+    "missing-key": (lambda m: m["spec"].pop("selector"), "selector"),
+    "wrong-type": (lambda m: m["spec"].update(sampleLimit="many"), "sampleLimit"),
+    "unknown-kind": (lambda m: m.update(kind="PodMonitr"), "no kind"),
+}
+
+
+def test_the_check_of_the_operators_kinds_finds_mistakes(rendered, node_checks):
+    manifests = []
+    for name, (change, _) in MISTAKES.items():
+        manifest = json.loads(json.dumps(one(rendered["podmonitor"], "PodMonitor")))
+        manifest["metadata"]["name"] = name
+        change(manifest)
+        manifests.append(manifest)
+    # One without a mistake: a check that complains of everything would be none.
+    manifests.append(one(rendered["default"], "PodMonitor"))
+    result = node_checks("operator.mjs", json.dumps(manifests))
+    assert result.returncode == 1
+    for name, (_, expected) in MISTAKES.items():
+        assert [line for line in result.stdout.splitlines() if f"/{name}:" in line and expected in line], name
+    assert f"/{manifests[-1]['metadata']['name']}:" not in result.stdout
 
 
 @pytest.mark.parametrize("name", CI_NAMES)

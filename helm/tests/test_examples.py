@@ -9,7 +9,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from charts import HELM, Loader, consumer_chart, documents, pod_templates, render
+from charts import HELM, Loader, consumer_chart, documents, one, pod_templates, render
 from pod_security import restricted_violations
 from test_charts import VERSIONS, check_mounts
 
@@ -93,6 +93,10 @@ def test_every_way_leads_to_the_same_sidecar(way, request):
     assert written["mountPath"] == followed["mountPath"] and not written.get("readOnly") and followed["readOnly"]
     check_mounts(way, spec)
     assert restricted_violations(spec) == []
+    monitor = one(render({}), "PodMonitor")["spec"]
+    (selected,) = monitor["selector"]["matchExpressions"]
+    assert selected["operator"] == "Exists" and {selected["key"], monitor["jobLabel"]} <= template["metadata"]["labels"].keys()
+    assert monitor["podMetricsEndpoints"][0]["port"] in [port["name"] for port in sidecar["ports"]]
 
 
 @pytest.mark.parametrize("kubernetes", VERSIONS)
