@@ -1,0 +1,188 @@
+// Draw the dashboards with Grafana's own components in headless Chromium, from what a real Prometheus answers.
+//
+//   node render.mjs --stack JSON --pictures FOLDER
+//
+// JSON is the line that tests/stack.py prints. Fails on a JavaScript error, a panel that shows an error or no data, a table
+// without a row, text that is cut off, and a request to anywhere else. Leaves a picture of every board in every view.
+
+import { once } from 'node:events';
+import { mkdir, readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+import esbuild from 'esbuild';
+import { chromium } from 'playwright-core';
+import sharp from 'sharp';
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+const BOARDS = ['zai-overview', 'zai-errors', 'zai-exporter'];
+
+// What the pictures show: two services of a cluster, one of which lost its account. "All" brings every documented code and
+// services without any label besides.
+const FLEET = { namespace: ['shop', 'support'] };
+const VIEWS = [
+  // The first view's files have the boards' names alone: they are the pictures of the README.
+  { name: '', what: 'two services, wide', choice: FLEET, width: 1920, theme: 'dark' },
+  { name: '-narrow', what: 'two services, narrow', choice: FLEET, width: 1280, theme: 'dark' },
+  { name: '-every-code', what: 'all services and every code', choice: {}, width: 1920, theme: 'light' },
+  { name: '-laptop', what: 'no cluster labels', choice: { job: ['laptop'] }, width: 1280, theme: 'dark' },
+];
+
+// Where Grafana's components look for its fonts, and the packages that have them.
+const FONTS = {
+  '/public/fonts/inter/Inter-Regular.woff2': 'inter/files/inter-latin-400-normal.woff2',
+  '/public/fonts/inter/Inter-Medium.woff2': 'inter/files/inter-latin-500-normal.woff2',
+};
+
+const { values: given } = parseArgs({
+  options: {
+    stack: { type: 'string' },
+    pictures: { type: 'string' },
+  },
+});
+const { prometheus, scrapeIntervalSeconds, start } = JSON.parse(given.stack);
+
+const PAGE = `<!doctype html><meta charset="utf-8"><title>board</title>
+<style>html,body{margin:0}</style><link rel="stylesheet" href="/main.css"><div id="board"></div><script type="module" src="/main.js"></script>`;
+
+async function bundle() {
+  const built = await esbuild.build({
+    entryPoints: [join(HERE, 'page', 'main.tsx')],
+    bundle: true,
+    write: false,
+    outdir: 'out',
+    format: 'esm',
+    jsx: 'automatic',
+    target: 'chrome120',
+    define: { 'process.env.NODE_ENV': '"production"' },
+    loader: { '.svg': 'dataurl', '.png': 'dataurl', '.ttf': 'empty' },
+    logLevel: 'error',
+  });
+  return new Map(built.outputFiles.map((file) => [`/${file.path.split('/').pop()}`, file.contents]));
+}
+
+/** Serves the page and passes queries on to Prometheus, so that the page has one origin. */
+async function serve(files, request) {
+  const server = createServer(async (incoming, outgoing) => {
+    const url = new URL(incoming.url, 'http://board');
+    const send = (type, body, status = 200) => outgoing.writeHead(status, { 'content-type': type }).end(body);
+    if (url.pathname === '/') {
+      send('text/html', PAGE);
+    } else if (url.pathname === '/request.json') {
+      send('application/json', JSON.stringify(request.current));
+    } else if (files.has(url.pathname)) {
+      send(url.pathname.endsWith('.css') ? 'text/css' : 'text/javascript', files.get(url.pathname));
+    } else if (url.pathname.startsWith('/prometheus/')) {
+      const answer = await fetch(prometheus + url.pathname.slice('/prometheus'.length) + url.search);
+      send('application/json', await answer.text(), answer.status);
+    } else if (FONTS[url.pathname]) {
+      send('font/woff2', await readFile(join(HERE, 'node_modules', '@fontsource', FONTS[url.pathname])));
+    } else if (url.pathname.endsWith('.svg') || url.pathname === '/favicon.ico') {
+      // Icons, which Grafana's server has and its packages have not. Nothing on the boards depends on one.
+      send('image/svg+xml', '<svg xmlns="http://www.w3.org/2000/svg"/>');
+    } else {
+      send('text/plain', 'not here', 404);
+    }
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
+
+/** Texts that do not fit into what they stand in: titles, and the numbers and words of tiles. */
+function cutOff() {
+  const cut = [];
+  for (const panel of document.querySelectorAll('[data-panel]')) {
+    for (const element of panel.querySelectorAll('h2, [data-testid*="BigValue"] span, [role="columnheader"] span, [role="columnheader"] button')) {
+      if (element.scrollWidth > element.clientWidth + 1 && getComputedStyle(element).overflow === 'hidden') {
+        cut.push(`panel ${panel.dataset.panel}: "${element.textContent}" is cut off`);
+      }
+    }
+  }
+  return cut;
+}
+
+/** Tables that have a header and nothing below it: data that came, and was lost on the way to the eye. */
+function tablesWithoutRows() {
+  const tables = [...document.querySelectorAll('[data-panel] [role="grid"]')];
+  return tables
+    .filter((table) => ![...table.querySelectorAll('[role="gridcell"]')].some((cell) => cell.offsetHeight > 0 && cell.textContent.trim()))
+    .map((table) => `panel ${table.closest('[data-panel]').dataset.panel}: the table shows no row`);
+}
+
+async function draw(browser, server, request, view, board) {
+  const complaints = [];
+  // As high as the board: Grafana's tables draw no row that is out of sight.
+  const height = 120 + 38 * Math.max(...board.panels.map(({ gridPos }) => gridPos.y + gridPos.h));
+  const context = await browser.newContext({ viewport: { width: view.width, height }, timezoneId: 'UTC' });
+  const page = await context.newPage();
+  const origin = `http://127.0.0.1:${server.address().port}`;
+  page.on('pageerror', (error) => complaints.push(`JavaScript error: ${error.message}`));
+  page.on('console', (message) => {
+    if (message.type() === 'error') {
+      complaints.push(`console error: ${message.text()}`);
+    }
+  });
+  page.on('request', (sent) => {
+    if (!sent.url().startsWith(origin) && !/^(data|blob):/.test(sent.url())) {
+      complaints.push(`request to ${sent.url()}`);
+    }
+  });
+  request.current = { board, choice: view.choice, from: start * 1000, to: Date.now(), scrapeIntervalSeconds, theme: view.theme };
+  try {
+    await page.goto(origin);
+    await page.waitForFunction(() => window.boardIsDrawn, undefined, { timeout: 60_000 });
+    const findings = (await page.evaluate(() => window.findings)) ?? [];
+    for (const { id, title, problem } of findings) {
+      if (problem) {
+        complaints.push(`panel ${id} (${title}): ${problem}`);
+      }
+    }
+    if (!findings.length) {
+      complaints.push('no panel was drawn');
+    }
+    complaints.push(...(await page.evaluate(cutOff)), ...(await page.evaluate(tablesWithoutRows)));
+    const picture = await page.locator('#board').screenshot();
+    // 128 colours are enough for a board, and make the file a third as large.
+    await sharp(picture).png({ palette: true, colours: 128, effort: 10 }).toFile(join(given.pictures, `${board.uid}${view.name}.png`));
+    return { panels: findings.length, queries: findings.reduce((sum, { queries }) => sum + queries, 0), complaints };
+  } finally {
+    await context.close();
+  }
+}
+
+async function main() {
+  const files = await bundle();
+  const request = {};
+  const server = await serve(files, request);
+  await mkdir(given.pictures, { recursive: true });
+  // Starts with a profile of its own, empty, and removes it at the end.
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    headless: true,
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+  });
+  let failures = 0;
+  let total = 0;
+  try {
+    for (const view of VIEWS) {
+      for (const uid of BOARDS) {
+        const board = JSON.parse(await readFile(join(HERE, '..', `${uid}.json`), 'utf8'));
+        const { panels, queries, complaints } = await draw(browser, server, request, view, board);
+        console.log(`${complaints.length ? 'FAIL' : 'ok  '} ${uid} (${view.what}; ${view.width} pixels, ${view.theme}): ${panels} panels, ${queries} queries`);
+        complaints.forEach((complaint) => console.log(`       ${complaint}`));
+        failures += complaints.length ? 1 : 0;
+        total += 1;
+      }
+    }
+  } finally {
+    await browser.close();
+    server.close();
+  }
+  console.log(`${total - failures} passed, ${failures} failed`);
+  process.exitCode = failures ? 1 : 0;
+}
+
+await main();
