@@ -49,12 +49,13 @@ held before, which is history.
 */}}
 {{- define "zai-exporter.rules.increase" -}}
 {{- $series := .series -}}
+{{- $any := regexReplaceAll "@selector@,[^}]*" $series "@selector@" -}}
 (
   max_over_time({{ $series }}[{{ .window }}])
   unless
-  last_over_time({{ $series }}[1h] offset {{ .window }})
+  last_over_time({{ $any }}[1h] offset {{ .window }})
   and
-  count_over_time({{ $series }}[{{ .window }}])
+  count_over_time({{ $any }}[{{ .window }}])
   < on (cluster, job, instance) group_left
   sum by (cluster, job, instance) (count_over_time(zai_exporter_build_info{@selector@}[{{ .window }}]))
 )
