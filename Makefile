@@ -1,0 +1,32 @@
+# `make setup` once, then `make test`. What each part needs and shows is in CONTRIBUTING.md.
+PYTEST = .venv/bin/python -m pytest -q -p no:cacheprovider
+export ZAI_EXPORTER_BIN ?= $(CURDIR)/target/release/zai-exporter
+
+.PHONY: setup build test rust lint alerts dashboards dashboards-render helm
+
+setup:
+	scripts/setup.sh
+
+build:
+	cargo build --release --locked
+
+test: lint rust alerts helm dashboards dashboards-render
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --all-targets --locked -- -D warnings
+
+rust: build
+	cargo test --locked
+
+alerts: build
+	$(PYTEST) alerts/tests
+
+helm: build
+	$(PYTEST) helm/tests
+
+dashboards: build
+	dashboards/check/run.sh
+
+dashboards-render: build
+	dashboards/check/render.sh

@@ -1,0 +1,142 @@
+//! `serve`: everything is made and wired here, and ended in order.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use prometheus::Registry;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, watch};
+
+use crate::cli::{Failure, ReadFrom, Serve};
+use crate::engine::Engine;
+use crate::metrics::{Data, Own};
+use crate::reload::Reloader;
+use crate::runner::{self, Handle, Watch};
+use crate::state::{RealDisk, Store};
+use crate::wake::{self, Bell, Folders};
+use crate::web::{self, Site};
+use crate::{journal, rlimit};
+
+/// Runs until a signal ends it.
+pub fn serve(args: Serve) -> Result<(), Failure> {
+    journal::start(args.log_level, args.log_format);
+    rlimit::raise_open_files();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| Failure::runtime(format!("cannot start the asynchronous runtime: {e}")))?;
+    runtime.block_on(run(args))
+}
+
+async fn run(args: Serve) -> Result<(), Failure> {
+    check(&args)?;
+    let reloader = Reloader::new(args.config_file.clone(), args.paths.clone());
+    let config = reloader.load().map_err(|e| Failure::usage(e.to_string()))?;
+    if config.sources.is_empty() {
+        return Err(Failure::usage("nothing to follow: name files or globs, or `sources` in --config.file"));
+    }
+    let store = match &args.state_dir {
+        Some(dir) => {
+            let store = Store::open(dir, Box::new(RealDisk));
+            Some(
+                store
+                    .map_err(|e| Failure::runtime(format!("cannot use the state directory {}: {e}", dir.display())))?,
+            )
+        }
+        None => None,
+    };
+    let registry = Registry::new();
+    let (data, own) =
+        metrics(&registry, &config).map_err(|e| Failure::runtime(format!("cannot register metrics: {e}")))?;
+    let listener = web::bind(&args.listen).await;
+    let listener = listener.map_err(|e| Failure::runtime(format!("cannot listen on {}: {e}", args.listen)))?;
+
+    let from_end = args.read_from == ReadFrom::End;
+    let engine = Engine::new(config, store, from_end, data, own.clone(), runner::wall_clock());
+    let (handle, mailbox) = runner::handle();
+    let (files, list) = watch::channel(Vec::new());
+    let healthy = Arc::new(AtomicBool::new(true));
+    let bells = Watch {
+        files,
+        changed: Bell::new(handle.waker()),
+        appeared: Bell::new(handle.waker()),
+        healthy: Arc::clone(&healthy),
+    };
+    tokio::spawn(wake::watch_files(list, bells.changed.clone(), healthy));
+    let thread = runner::start(engine, own, &handle, mailbox, bells);
+    let thread = thread.map_err(|e| Failure::runtime(format!("cannot start the engine's thread: {e}")))?;
+
+    let telemetry_path = args.telemetry_path.clone();
+    let site = Arc::new(Site { engine: handle.clone(), registry, reloader, telemetry_path });
+    let _folders = watch_config(&site);
+    tokio::spawn(reload_on_hangup(Arc::clone(&site)));
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), address = %args.listen, "listening");
+    let served = web::serve(listener, web::routes(site), stop_signal()).await;
+    stop(&handle, thread);
+    served.map_err(|e| Failure::runtime(format!("cannot serve {}: {e}", args.listen)))
+}
+
+/// What clap cannot know to be wrong.
+fn check(args: &Serve) -> Result<(), Failure> {
+    web::parse_address(&args.listen).map_err(|e| Failure::usage(format!("--web.listen-address: {e}")))?;
+    let path = &args.telemetry_path;
+    let taken = ["/", "/-/healthy", "/-/ready", "/-/reload", "/api/v1/status"];
+    if !path.starts_with('/') || path.contains(['{', '}', '?', '#']) || taken.contains(&path.as_str()) {
+        return Err(Failure::usage(format!(
+            "--web.telemetry-path: `{path}` must be a path such as /metrics, and none of {taken:?}"
+        )));
+    }
+    Ok(())
+}
+
+fn metrics(registry: &Registry, config: &crate::config::Config) -> Result<(Data, Own), prometheus::Error> {
+    let data = Data::new(Arc::clone(&config.recogniser.catalogue));
+    registry.register(Box::new(data.clone()))?;
+    let own = Own::new(registry)?;
+    registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+    Ok((data, own))
+}
+
+/// Reloads when something changes in the configuration's folder: a ConfigMap is swapped by a symbolic link in it.
+fn watch_config(site: &Arc<Site>) -> Option<Folders> {
+    let file = site.reloader.file()?;
+    let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| std::path::Path::new("."));
+    let changed = Arc::new(Notify::new());
+    let notify = Arc::clone(&changed);
+    let bell = Bell::new(move || notify.notify_one());
+    let mut folders = Folders::new(bell.clone());
+    folders.watch(folder, false);
+    let site = Arc::clone(site);
+    tokio::spawn(async move {
+        loop {
+            changed.notified().await;
+            // A swap is several events; the last of them finds it whole.
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            bell.heard();
+            site.reloader.reload_if_changed(&site.engine).await;
+        }
+    });
+    Some(folders)
+}
+
+async fn reload_on_hangup(site: Arc<Site>) {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+    while hangup.recv().await.is_some() {
+        let _ = site.reloader.reload(&site.engine).await;
+    }
+}
+
+async fn stop_signal() {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+    tracing::info!("stopping: the last lines are read and committed");
+}
+
+fn stop(handle: &Handle, thread: std::thread::JoinHandle<()>) {
+    handle.stop();
+    if thread.join().is_err() {
+        tracing::error!(
+            "the engine's thread panicked; what was counted since the last commit is read again at the next start"
+        );
+    }
+}

@@ -1,0 +1,143 @@
+//! Texts of the API, compared without white space, punctuation and case: clients change all three.
+
+/// A text that the API prints, with `${…}` for what changes from call to call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wording {
+    /// As it was written.
+    pub text: String,
+    /// The parts between the placeholders, normalised; never empty strings.
+    pieces: Vec<Vec<u8>>,
+}
+
+/// How far a message agrees with a wording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Agreement {
+    /// Another text.
+    None,
+    /// The message is the beginning of the wording: it was cut off.
+    Cut,
+    /// The message holds the whole wording.
+    Whole,
+}
+
+/// How much text may stand for one placeholder, in normalised bytes.
+const PLACEHOLDER: usize = 160;
+
+/// A message shorter than this, in normalised bytes, is too short to be called a cut wording.
+const SHORTEST_CUT: usize = 12;
+
+impl Wording {
+    /// Takes a text with `${…}` placeholders apart.
+    pub fn parse(text: &str) -> Self {
+        let mut pieces = Vec::new();
+        let mut rest = text;
+        while let Some(start) = rest.find("${") {
+            pieces.push(normalise(&rest.as_bytes()[..start]));
+            rest = rest[start..].find('}').map_or("", |end| &rest[start + end + 1..]);
+        }
+        pieces.push(normalise(rest.as_bytes()));
+        pieces.retain(|p| !p.is_empty());
+        Self { text: text.to_string(), pieces }
+    }
+
+    /// The longest part without a placeholder, as it was written.
+    pub fn longest_literal(&self) -> &str {
+        let literals = self
+            .text
+            .split("${")
+            .enumerate()
+            .map(|(i, part)| if i == 0 { part } else { part.split_once('}').map_or("", |(_, after)| after) });
+        literals.max_by_key(|part| part.len()).unwrap_or("")
+    }
+
+    /// Whether the text starts with what changes from call to call.
+    pub fn opens_with_placeholder(&self) -> bool {
+        self.text.starts_with("${")
+    }
+
+    /// Where the wording stands in `message`, which must be normalised.
+    pub fn find(&self, message: &[u8]) -> Option<std::ops::Range<usize>> {
+        let (first, others) = self.pieces.split_first()?;
+        let mut from = 0;
+        while let Some(at) = memchr::memmem::find(&message[from..], first) {
+            let start = from + at;
+            if let Some(end) = follow(message, start + first.len(), others) {
+                return Some(start..end);
+            }
+            from = start + 1;
+        }
+        None
+    }
+
+    /// How far `message`, which must be normalised, agrees with this wording.
+    pub fn agreement(&self, message: &[u8]) -> Agreement {
+        if self.find(message).is_some() {
+            return Agreement::Whole;
+        }
+        let cut = message.len() >= SHORTEST_CUT && self.pieces.first().is_some_and(|p| p.starts_with(message));
+        if cut { Agreement::Cut } else { Agreement::None }
+    }
+}
+
+fn follow(message: &[u8], mut at: usize, pieces: &[Vec<u8>]) -> Option<usize> {
+    for piece in pieces {
+        let end = message.len().min(at + PLACEHOLDER + piece.len());
+        let found = memchr::memmem::find(&message[at..end], piece)?;
+        at += found + piece.len();
+    }
+    Some(at)
+}
+
+/// A text without white space and punctuation (ASCII's and the CJK and full-width forms), ASCII letters in lower case.
+pub fn normalise(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    normalise_mapped(text, |byte, _| out.push(byte));
+    out
+}
+
+/// Normalises `text`, telling for each byte kept where it stood.
+pub fn normalise_mapped(text: &[u8], mut keep: impl FnMut(u8, usize)) {
+    let mut i = 0;
+    while i < text.len() {
+        match text[i] {
+            b if b.is_ascii_alphanumeric() => keep(b.to_ascii_lowercase(), i),
+            b if b.is_ascii() => {}
+            0xE3 if text.get(i + 1) == Some(&0x80) => i += 2, // U+3000…: CJK punctuation
+            0xEF if matches!(text.get(i + 1), Some(0xBC | 0xBD)) => i += 2, // U+FF00…: full-width forms
+            0xE2 if text.get(i + 1) == Some(&0x80) => i += 2, // U+2000…: quotation marks, dashes, the ellipsis
+            0xC2 if text.get(i + 1) == Some(&0xA0) => i += 1, // no-break space
+            b => keep(b, i),
+        }
+        i += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agreement(wording: &str, message: &str) -> Agreement {
+        Wording::parse(wording).agreement(&normalise(message.as_bytes()))
+    }
+
+    #[test]
+    fn white_space_punctuation_and_case_do_not_count() {
+        let wording = "您当前使用该API的并发数过高，请降低并发";
+        assert_eq!(agreement(wording, "您当前使用该 API 的并发数过高,请降低并发。"), Agreement::Whole);
+        assert_eq!(agreement("Rate limit reached", "rate  LIMIT reached."), Agreement::Whole);
+    }
+
+    #[test]
+    fn placeholders_stand_for_any_text() {
+        let wording = "Current model does not support ${method} call method";
+        assert_eq!(agreement(wording, "Current model does not support SSE call method"), Agreement::Whole);
+        assert_eq!(agreement(wording, "Current model does not support"), Agreement::Cut);
+        assert_eq!(agreement(wording, "Current modem does not support SSE call method"), Agreement::None);
+    }
+
+    #[test]
+    fn a_cut_message_agrees_only_when_it_is_long_enough_to_tell() {
+        assert_eq!(agreement("Rate limit reached for requests", "Rate limit reached for req..."), Agreement::Cut);
+        assert_eq!(agreement("Rate limit reached for requests", "Rate"), Agreement::None);
+    }
+}

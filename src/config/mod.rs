@@ -1,0 +1,108 @@
+//! The configuration file: as it is written ([`read`]), and as it is used ([`Config`]).
+
+mod read;
+mod source;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+pub use self::read::parse;
+pub use self::source::{Labels, PathLabels, SourceConfig};
+use crate::catalogue::Catalogue;
+use crate::ledger::UNKNOWN_CODES;
+use crate::recognise::Recogniser;
+use crate::yaml::Mistake;
+
+/// A line is cut at this length unless the configuration says otherwise.
+pub const LINE_BYTES: usize = 1024 * 1024;
+
+/// How many values a configured label may have.
+pub const LABEL_VALUES: usize = 200;
+
+/// The configuration in use: validated, immutable, swapped as a whole.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where logs are.
+    pub sources: Vec<SourceConfig>,
+    /// What errors look like.
+    pub recogniser: Arc<Recogniser>,
+    /// Limits.
+    pub limits: Limits,
+}
+
+/// What keeps memory bounded whatever the logs hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// A line is cut at this length.
+    pub line_bytes: usize,
+    /// Values of each configured label; more become `other`.
+    pub label_values: usize,
+    /// Undocumented codes that keep their number; more become `other`.
+    pub unknown_codes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { line_bytes: LINE_BYTES, label_values: LABEL_VALUES, unknown_codes: UNKNOWN_CODES }
+    }
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    Unreadable(PathBuf, std::io::Error),
+    /// The file has mistakes.
+    Mistakes(PathBuf, Vec<Mistake>),
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(path, e) => write!(f, "cannot read the configuration {}: {e}", path.display()),
+            Self::Mistakes(path, mistakes) => {
+                let lines: Vec<String> = mistakes.iter().map(|m| format!("{}: {m}", path.display())).collect();
+                f.write_str(&lines.join("\n"))
+            }
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unreadable(_, e) => Some(e),
+            Self::Mistakes(..) => None,
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            sources: Vec::new(),
+            recogniser: Arc::new(Recogniser::new(Arc::new(Catalogue::built_in()), &[], TimeZone::system())),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads the file at `path`; without one, the defaults.
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let Some(path) = path else { return Ok(Self::default()) };
+        let text = std::fs::read_to_string(path).map_err(|e| ConfigError::Unreadable(path.to_path_buf(), e))?;
+        parse(&text).map_err(|mistakes| ConfigError::Mistakes(path.to_path_buf(), mistakes))
+    }
+
+    /// Adds the paths of the command line as a source of its own, without labels.
+    pub fn with_paths(mut self, paths: &[String]) -> Self {
+        if !paths.is_empty() {
+            self.sources.insert(0, SourceConfig::of_paths(paths));
+        }
+        self
+    }
+}

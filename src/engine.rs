@@ -1,0 +1,221 @@
+//! The engine: looks at the logs, counts, commits. It does what it is told when it is told; who tells it, and what time it
+//! is, is the caller's business, so that tests are the same code with another caller.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::ledger::{LabelSet, Ledger, Snapshot};
+use crate::metrics::{Data, Own};
+use crate::recognise::time::Millis;
+use crate::source::{Followed, Follower};
+use crate::state::{Found, State, Store};
+
+/// How often a commit is made to survive a loss of power too, at the least.
+const DURABLE_MILLIS: Millis = 15_000;
+
+/// Follows, counts and commits.
+#[derive(Debug)]
+pub struct Engine {
+    config: Arc<Config>,
+    follower: Follower,
+    ledger: Ledger,
+    store: Option<Store>,
+    data: Data,
+    own: Own,
+    ready: bool,
+    uncommitted: bool,
+    commit_failing: bool,
+    last_durable: Millis,
+}
+
+impl Engine {
+    /// An engine that takes up the state of `store`, or starts anew.
+    pub fn new(
+        config: Arc<Config>,
+        store: Option<Store>,
+        read_from_end: bool,
+        data: Data,
+        own: Own,
+        now: Millis,
+    ) -> Self {
+        let ledger = Ledger::new(config.limits.unknown_codes);
+        let follower = Follower::new(Arc::clone(&config), read_from_end);
+        own.state_persistent.set(i64::from(store.is_some()));
+        own.reload_time.set(seconds(now));
+        let mut engine = Self {
+            config,
+            follower,
+            ledger,
+            store,
+            data,
+            own,
+            ready: false,
+            uncommitted: true,
+            commit_failing: false,
+            last_durable: 0,
+        };
+        engine.restore(now);
+        engine.follower.discover();
+        engine
+    }
+
+    fn restore(&mut self, now: Millis) {
+        let Some(store) = &mut self.store else { return };
+        match store.load() {
+            Found::Nothing => {}
+            Found::State(state) if self.follower.is_of_other_logs(&state.follower) => {
+                let aside = store.put_aside();
+                tracing::error!(
+                    aside = %aside.display(),
+                    "the state directory holds the state of other logs; it was kept aside, and counting starts anew"
+                );
+            }
+            Found::State(state) => {
+                let State { ledger, follower, .. } = *state;
+                self.ledger.restore(ledger);
+                self.follower.restore(follower, &mut self.ledger, now);
+            }
+            Found::Unusable(fault, aside) => {
+                tracing::error!(
+                    aside = %aside.display(),
+                    "the state file cannot be used: {fault}; it was kept aside, and counting starts anew"
+                );
+            }
+        }
+    }
+
+    /// Looks for new files.
+    pub fn discover(&mut self) {
+        self.follower.discover();
+    }
+
+    /// Looks at the logs once and reads what is new. Returns whether there is more.
+    pub fn look(&mut self, now: Millis) -> bool {
+        let more = self.follower.look(&mut self.ledger, now);
+        self.account(now);
+        if !more && !self.ready {
+            self.commit(now);
+            self.ready = true;
+            tracing::info!("the first pass over the logs is committed; serving metrics");
+        }
+        more
+    }
+
+    /// Whether the first pass is committed: before, nothing is shown.
+    pub fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    /// Commits what has been counted and shows it.
+    pub fn commit(&mut self, now: Millis) -> Arc<Snapshot> {
+        let catalogue = Arc::clone(&self.config.recogniser.catalogue);
+        let held = self.follower.held(now);
+        let snapshot = Arc::new(self.ledger.snapshot(held.into_iter(), &catalogue, now));
+        if self.uncommitted || self.last_durable == 0 {
+            self.write(now);
+        }
+        self.own.series.set(i64::try_from(snapshot.errors.len()).unwrap_or(i64::MAX));
+        self.data.show(Arc::clone(&snapshot), catalogue);
+        snapshot
+    }
+
+    /// Writes counts and positions to the state directory. A failure is said once; counting goes on, and the next commit tries
+    /// again.
+    fn write(&mut self, now: Millis) {
+        let durable = now - self.last_durable >= DURABLE_MILLIS;
+        match self.try_write(durable) {
+            Ok(()) => {
+                self.uncommitted = false;
+                self.own.commits.inc();
+                self.own.last_commit.set(seconds(now));
+                if durable {
+                    self.last_durable = now;
+                }
+                if std::mem::take(&mut self.commit_failing) {
+                    tracing::info!("the state can be written again");
+                }
+            }
+            Err(e) => {
+                self.own.commit_failures.inc();
+                if !std::mem::replace(&mut self.commit_failing, true) {
+                    tracing::error!("cannot write the state: {e}; counting goes on in memory until it can be written");
+                }
+            }
+        }
+    }
+
+    fn try_write(&mut self, durable: bool) -> io::Result<()> {
+        let Some(store) = &mut self.store else { return Ok(()) };
+        let labels = |set| self.ledger.labels(set);
+        store.commit(self.ledger.save(), self.follower.save(labels), durable)
+    }
+
+    /// Follows and recognises by another configuration from now on. Counts stay.
+    pub fn set_config(&mut self, config: Arc<Config>, now: Millis) {
+        self.config = Arc::clone(&config);
+        self.ledger.set_unknown_codes(config.limits.unknown_codes);
+        self.ledger.reopen(&config.recogniser.catalogue);
+        self.follower.set_config(config);
+        self.follower.discover();
+        self.uncommitted = true;
+        self.own.reload_successful.set(1);
+        self.own.reload_time.set(seconds(now));
+    }
+
+    /// A new configuration was refused; the old one stays.
+    pub fn refuse_config(&self) {
+        self.own.reload_successful.set(0);
+    }
+
+    /// The configuration in use.
+    pub fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// The names that are followed or waited for.
+    pub fn watched(&self) -> Vec<PathBuf> {
+        self.follower.watched()
+    }
+
+    /// Every followed name.
+    pub fn followed(&self) -> Vec<Followed> {
+        self.follower.followed()
+    }
+
+    /// Turns the follower's reports into metrics.
+    fn account(&mut self, now: Millis) {
+        let report = self.follower.report();
+        let own = &self.own;
+        own.read_bytes.inc_by(report.read.bytes);
+        own.read_lines.inc_by(report.read.lines);
+        own.lines_too_long.inc_by(report.read.too_long);
+        own.rotations.inc_by(report.rotations);
+        own.truncations.inc_by(report.truncations);
+        own.copies_recovered.inc_by(report.copies_recovered);
+        own.abandoned_bytes.inc_by(report.abandoned_bytes);
+        own.read_errors.inc_by(report.errors);
+        for label in &report.folded {
+            own.labels_folded.with_label_values(&[label]).inc();
+        }
+        if report.read.bytes > 0 {
+            own.last_read.set(seconds(now));
+        }
+        own.look_alikes.inc_by(self.ledger.take_new_look_alikes());
+        let (files, waiting, lag) = self.follower.totals();
+        own.files_followed.set(i64::try_from(files).unwrap_or(i64::MAX));
+        own.files_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        own.lag_bytes.set(i64::try_from(lag).unwrap_or(i64::MAX));
+        self.uncommitted |= self.follower.take_changed();
+    }
+
+    /// The label sets that are counted.
+    pub fn label_sets(&self) -> Vec<LabelSet> {
+        self.ledger.label_sets()
+    }
+}
+
+fn seconds(millis: Millis) -> f64 {
+    millis as f64 / 1_000.0
+}

@@ -1,0 +1,396 @@
+//! Signals to events: one failed call is one event, however many lines the client prints for it.
+//!
+//! - An HTTP failure is held until a coded error claims it, the SDK says that it tries again, or enough lines have passed.
+//! - The same failure is printed again by another layer: another shape of line, the same code, no other request id or
+//!   message. The same shape again is a new failure.
+//!
+//! All of this state is committed with the position of its log, so that a restart between two lines changes nothing.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use crate::recognise::time::Millis;
+use crate::recognise::{Failure, FinishReason, Identity, Shape, Signal, Source};
+
+/// How many lines after an HTTP failure its coded error is waited for, and a failure is recognised when it is printed again.
+/// Chained tracebacks of deep frameworks are 100 to 150 lines long.
+pub const WINDOW_LINES: u64 = 200;
+
+/// How far apart two lines about one failure are by their own times, at the most.
+const WINDOW_MILLIS: Millis = 15_000;
+
+/// How many lines may stand between two prints of one success or one finish reason.
+const ECHO_LINES: u64 = 8;
+
+/// How many calls of one log are remembered. More are never open at once but in logs made to be hostile.
+const CALLS: usize = 64;
+
+/// How many layers print one failure, at the most.
+const SHAPES: usize = 12;
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// A call failed.
+    Failure(Identity, Option<Millis>),
+    /// The API answered with this HTTP status.
+    Answer(u32),
+    /// An answer ended.
+    Finish(FinishReason),
+    /// A line looked like an error of the API and was not taken for one.
+    LookAlike,
+}
+
+/// What is remembered of a log's last lines.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fold {
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    calls: VecDeque<Call>,
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    finishes: VecDeque<Finish>,
+    #[serde(default)]
+    successes: Successes,
+}
+
+/// A failed call that further lines may be about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Call {
+    identity: Identity,
+    line: u64,
+    time: Option<Millis>,
+    shapes: Vec<Shape>,
+    message: Option<u64>,
+    request: Option<u64>,
+    /// Not counted yet: a coded error may still claim it.
+    held: bool,
+    /// Its HTTP answer has been counted.
+    answered: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Finish {
+    reason: FinishReason,
+    line: u64,
+    shapes: Vec<Shape>,
+}
+
+/// Successes that an SDK's debug line may repeat.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Successes {
+    line: u64,
+    open: u8,
+}
+
+impl Fold {
+    /// Takes the signal of line `line`, which was written at `time`.
+    pub fn take(&mut self, signal: Signal, line: u64, time: Option<Millis>, tell: &mut dyn FnMut(Event)) {
+        self.pass(line, tell);
+        match signal {
+            Signal::Failure(failure) => self.failure(&failure, line, time, tell),
+            Signal::Success { status, derived } => self.success(status, derived, line, tell),
+            Signal::Finish(reason, shape) => self.finish(reason, shape, line, tell),
+            Signal::Retry => self.release_last(tell),
+            Signal::LookAlike => tell(Event::LookAlike),
+        }
+    }
+
+    /// Line `line` has been reached: what has been held for long enough is counted, and the old is forgotten.
+    pub fn pass(&mut self, line: u64, tell: &mut dyn FnMut(Event)) {
+        while self.calls.front().is_some_and(|c| line - c.line > WINDOW_LINES) {
+            self.forget_first(tell);
+        }
+        while self.finishes.front().is_some_and(|f| line - f.line > ECHO_LINES) {
+            self.finishes.pop_front();
+        }
+    }
+
+    /// What is held: counted when the log is at its end and nothing more comes.
+    pub fn held(&self) -> impl Iterator<Item = Event> {
+        self.calls.iter().filter(|c| c.held).map(|c| Event::Failure(c.identity, c.time))
+    }
+
+    /// Whether nothing is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.calls.is_empty() && self.finishes.is_empty()
+    }
+
+    fn failure(&mut self, failure: &Failure, line: u64, time: Option<Millis>, tell: &mut dyn FnMut(Event)) {
+        let at = match failure.source {
+            Source::Told => self.told_again(failure, time).or_else(|| self.claimed(failure, time)),
+            Source::Transport => self.shown_again(failure, time, |c| c.held),
+            Source::Derived => self.shown_again(failure, time, |_| true),
+        };
+        let Some(at) = at else {
+            return self.begin(failure, line, time, tell);
+        };
+        let mut call = self.calls.remove(at).expect("the index was just found");
+        call.line = line;
+        call.time = call.time.or(time);
+        call.message = call.message.or(failure.message);
+        call.request = call.request.or(failure.request);
+        if call.shapes.len() < SHAPES {
+            call.shapes.push(failure.shape);
+        }
+        if failure.source == Source::Told && call.held {
+            call.identity = failure.identity;
+            call.held = false;
+            tell(Event::Failure(call.identity, time.or(call.time)));
+        }
+        answer(&mut call, failure, tell);
+        self.calls.push_back(call);
+    }
+
+    fn begin(&mut self, failure: &Failure, line: u64, time: Option<Millis>, tell: &mut dyn FnMut(Event)) {
+        if self.calls.len() == CALLS {
+            self.forget_first(tell);
+        }
+        let mut call = Call {
+            identity: failure.identity,
+            line,
+            time,
+            shapes: vec![failure.shape],
+            message: failure.message,
+            request: failure.request,
+            held: failure.source != Source::Told,
+            answered: false,
+        };
+        if !call.held {
+            tell(Event::Failure(call.identity, time));
+        }
+        answer(&mut call, failure, tell);
+        self.calls.push_back(call);
+    }
+
+    /// The call that this coded error was printed for before, by another layer. An HTTP failure since then, or the
+    /// same shape again, means a new call.
+    fn told_again(&self, failure: &Failure, time: Option<Millis>) -> Option<usize> {
+        for (at, call) in self.calls.iter().enumerate().rev() {
+            if call.held && claims(failure, call, time) {
+                return None;
+            }
+            let same = !call.held
+                && call.identity == failure.identity
+                && same_request(call, failure)
+                && near(call.time, time)
+                && !call.shapes.contains(&failure.shape);
+            if same {
+                return Some(at);
+            }
+        }
+        None
+    }
+
+    /// The HTTP failure that this coded error explains.
+    fn claimed(&self, failure: &Failure, time: Option<Millis>) -> Option<usize> {
+        self.calls.iter().rposition(|call| call.held && claims(failure, call, time))
+    }
+
+    /// The call whose HTTP answer another line has shown before.
+    fn shown_again(&self, failure: &Failure, time: Option<Millis>, eligible: impl Fn(&Call) -> bool) -> Option<usize> {
+        self.calls.iter().rposition(|call| {
+            eligible(call)
+                && (call.identity == failure.identity
+                    || matches!(call.identity, Identity::Business(_)) && failure.source == Source::Derived)
+                && near(call.time, time)
+                && !call.shapes.contains(&failure.shape)
+        })
+    }
+
+    fn success(&mut self, status: u32, derived: bool, line: u64, tell: &mut dyn FnMut(Event)) {
+        let near = line - self.successes.line.min(line) <= ECHO_LINES;
+        if derived && near && self.successes.open > 0 {
+            self.successes.open -= 1;
+            return;
+        }
+        if !derived {
+            let open = if near { self.successes.open } else { 0 };
+            self.successes = Successes { line, open: open.saturating_add(1) };
+        }
+        tell(Event::Answer(status));
+    }
+
+    fn finish(&mut self, reason: FinishReason, shape: Shape, line: u64, tell: &mut dyn FnMut(Event)) {
+        let again = self.finishes.iter_mut().rev().find(|f| f.reason == reason && !f.shapes.contains(&shape));
+        if let Some(earlier) = again.filter(|f| f.shapes.len() < SHAPES) {
+            earlier.shapes.push(shape);
+            return;
+        }
+        self.finishes.push_back(Finish { reason, line, shapes: vec![shape] });
+        tell(Event::Finish(reason));
+    }
+
+    /// The SDK tries again: the last failure has nothing more to say.
+    fn release_last(&mut self, tell: &mut dyn FnMut(Event)) {
+        if let Some(at) = self.calls.iter().rposition(|c| c.held) {
+            let call = self.calls.remove(at).expect("the index was just found");
+            tell(Event::Failure(call.identity, call.time));
+        }
+    }
+
+    fn forget_first(&mut self, tell: &mut dyn FnMut(Event)) {
+        if let Some(call) = self.calls.pop_front().filter(|c| c.held) {
+            tell(Event::Failure(call.identity, call.time));
+        }
+    }
+}
+
+/// Counts a call's HTTP answer when a line first shows it.
+fn answer(call: &mut Call, failure: &Failure, tell: &mut dyn FnMut(Event)) {
+    if let Some(status) = failure.status.filter(|_| !call.answered) {
+        call.answered = true;
+        tell(Event::Answer(status));
+    }
+}
+
+/// Whether a coded error can be the reason of a held HTTP failure.
+fn claims(failure: &Failure, call: &Call, time: Option<Millis>) -> bool {
+    let status = match (call.identity, failure.status) {
+        (Identity::Http(held, _), Some(told)) => held == told,
+        _ => true,
+    };
+    status && near(call.time, time)
+}
+
+/// A request id decides; without one on both sides, the message does.
+fn same_request(call: &Call, failure: &Failure) -> bool {
+    match (call.request, failure.request) {
+        (Some(a), Some(b)) => a == b,
+        _ => agrees(call.message, failure.message),
+    }
+}
+
+fn agrees(a: Option<u64>, b: Option<u64>) -> bool {
+    a.is_none() || b.is_none() || a == b
+}
+
+fn near(a: Option<Millis>, b: Option<Millis>) -> bool {
+    a.zip(b).is_none_or(|(a, b)| (a - b).abs() <= WINDOW_MILLIS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HTTPX: Shape = 1;
+    const LOGGER: Shape = 2;
+    const TRACEBACK: Shape = 3;
+
+    fn told(code: u32, shape: Shape) -> Signal {
+        Signal::Failure(Failure {
+            identity: Identity::Business(code),
+            source: Source::Told,
+            status: Some(429),
+            shape,
+            message: None,
+            request: None,
+        })
+    }
+
+    fn http(status: u32, shape: Shape, source: Source) -> Signal {
+        let identity = Identity::Http(status, None);
+        Signal::Failure(Failure { identity, source, status: Some(status), shape, message: None, request: None })
+    }
+
+    fn httpx(status: u32) -> Signal {
+        http(status, HTTPX, Source::Transport)
+    }
+
+    /// What signals on lines 10, 20, 30 … count as, with what is held at the end.
+    fn counted(signals: &[Signal]) -> Vec<Identity> {
+        let mut fold = Fold::default();
+        let mut out = Vec::new();
+        for (i, signal) in signals.iter().enumerate() {
+            let mut tell = |e| out.push(e);
+            fold.take(*signal, 10 * (i as u64 + 1), None, &mut tell);
+        }
+        out.extend(fold.held());
+        let failures = out.iter().filter_map(|e| match e {
+            Event::Failure(identity, _) => Some(*identity),
+            _ => None,
+        });
+        failures.collect()
+    }
+
+    #[test]
+    fn an_http_line_and_its_coded_error_are_one_call() {
+        assert_eq!(counted(&[httpx(429), told(1113, LOGGER)]), [Identity::Business(1113)]);
+    }
+
+    #[test]
+    fn retries_without_a_code_are_failures_of_their_own() {
+        let signals = [httpx(429), Signal::Retry, httpx(429), Signal::Retry, httpx(429), told(1302, LOGGER)];
+        let http = Identity::Http(429, None);
+        assert_eq!(counted(&signals), [http, http, Identity::Business(1302)]);
+    }
+
+    #[test]
+    fn another_layer_repeats_and_the_same_layer_fails_again() {
+        let once = [told(1302, LOGGER), told(1302, TRACEBACK)];
+        assert_eq!(counted(&once).len(), 1);
+        let twice = [told(1302, LOGGER), told(1302, LOGGER), told(1302, TRACEBACK), told(1302, TRACEBACK)];
+        assert_eq!(counted(&twice).len(), 2);
+        assert_eq!(counted(&[told(1302, LOGGER), told(1301, TRACEBACK)]).len(), 2);
+    }
+
+    #[test]
+    fn the_second_attempt_is_not_taken_for_the_first_ones_echo() {
+        let signals = [httpx(429), told(1302, LOGGER), httpx(429), told(1302, TRACEBACK)];
+        assert_eq!(counted(&signals).len(), 2);
+    }
+
+    #[test]
+    fn every_line_about_one_http_answer_counts_once() {
+        let signals = [httpx(429), http(429, 7, Source::Derived), http(429, 8, Source::Derived), told(1302, LOGGER)];
+        assert_eq!(counted(&signals), [Identity::Business(1302)]);
+    }
+
+    #[test]
+    fn another_status_is_another_call() {
+        assert_eq!(counted(&[httpx(500), told(1113, LOGGER)]).len(), 2);
+    }
+
+    #[test]
+    fn what_nothing_claims_is_counted_after_enough_lines() {
+        let mut fold = Fold::default();
+        let mut out = Vec::new();
+        fold.take(httpx(429), 1, None, &mut |e| out.push(e));
+        fold.pass(WINDOW_LINES + 1, &mut |e| out.push(e));
+        assert_eq!(out, [Event::Answer(429)]);
+        fold.pass(WINDOW_LINES + 2, &mut |e| out.push(e));
+        assert_eq!(out, [Event::Answer(429), Event::Failure(Identity::Http(429, None), None)]);
+        assert!(fold.is_empty());
+    }
+
+    #[test]
+    fn times_far_apart_are_different_calls() {
+        let mut fold = Fold::default();
+        let mut failures = 0;
+        let mut tell = |e| failures += i32::from(matches!(e, Event::Failure(..)));
+        fold.take(told(1302, LOGGER), 1, Some(0), &mut tell);
+        fold.take(told(1302, TRACEBACK), 2, Some(60_000), &mut tell);
+        assert_eq!(failures, 2);
+    }
+
+    #[test]
+    fn a_debug_line_repeats_a_success() {
+        let mut fold = Fold::default();
+        let mut answers = 0;
+        for (line, derived) in [(1, false), (2, true), (3, false), (4, true), (40, true)] {
+            let signal = Signal::Success { status: 200, derived };
+            fold.take(signal, line, None, &mut |e| answers += i32::from(e == Event::Answer(200)));
+        }
+        assert_eq!(answers, 3);
+    }
+
+    #[test]
+    fn memory_stays_bounded_and_nothing_is_lost() {
+        let mut fold = Fold::default();
+        let mut failures = 0;
+        for _ in 0..10_000 {
+            fold.take(httpx(429), 1, None, &mut |e| failures += usize::from(matches!(e, Event::Failure(..))));
+        }
+        assert_eq!(failures + fold.held().count(), 10_000);
+        assert!(fold.calls.len() <= CALLS);
+    }
+}

@@ -1,0 +1,185 @@
+//! One log's way from bytes to events: lines, recognise and fold put together. Pure: a block of bytes goes in, events
+//! come out, and what must be remembered is in [`Progress`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::fold::{Event, Fold};
+use crate::lines::{self, Block, Framed, Frames};
+use crate::recognise::{Context, Cursor, Recogniser, Signal, View, time};
+
+/// How far back an event without a time of its own looks for one, in bytes: a traceback's time stands above it.
+const TIME_BACK: usize = 32 * 1024;
+
+/// Everything that a log's bytes have told so far, besides the counts. Committed together with its position.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Lines that have ended.
+    pub lines: u64,
+    /// The rest of a line that was too long is being skipped.
+    #[serde(default)]
+    skipping: bool,
+    #[serde(default)]
+    frames: Frames,
+    #[serde(default)]
+    context: Context,
+    #[serde(default)]
+    fold: Fold,
+}
+
+impl Progress {
+    /// What is held back: counted as it is when the log has been quiet for long enough, or is at its end.
+    pub fn held(&self) -> impl Iterator<Item = Event> {
+        self.fold.held()
+    }
+
+    /// The rest of the current line is not wanted.
+    pub fn skip_line(&mut self) {
+        self.skipping = true;
+    }
+
+    /// The progress with which the next generation of the same log starts.
+    pub fn carried_over(&mut self) -> Self {
+        let next =
+            Self { lines: self.lines, context: self.context, fold: std::mem::take(&mut self.fold), ..Self::default() };
+        self.context = Context::default();
+        next
+    }
+}
+
+/// What was read, for the exporter's own metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Read {
+    /// Bytes consumed.
+    pub bytes: u64,
+    /// Lines that ended within them.
+    pub lines: u64,
+    /// Lines that were cut.
+    pub too_long: u64,
+}
+
+/// The parser of blocks: one for all logs, since what it keeps between blocks are buffers only.
+#[derive(Debug, Default)]
+pub struct Parser {
+    cursor: Cursor,
+    view: View,
+}
+
+impl Parser {
+    /// Takes as many whole lines of `block` as there are, which starts where the last call's consumption ended, and returns
+    /// how much was consumed. Lines longer than `line_bytes` are cut there.
+    pub fn feed(
+        &mut self,
+        recogniser: &Recogniser,
+        progress: &mut Progress,
+        block: &[u8],
+        line_bytes: usize,
+        tell: &mut dyn FnMut(Event),
+    ) -> Read {
+        if progress.skipping {
+            return skip(progress, block);
+        }
+        match lines::whole_lines(block, line_bytes) {
+            Block::Partial => Read::default(),
+            Block::TooLong(start) => {
+                self.line(recogniser, progress, start, 0, start, line_bytes, tell);
+                progress.skipping = true;
+                Read { bytes: block.len() as u64, lines: 0, too_long: 1 }
+            }
+            Block::Lines(block) => {
+                let before = progress.lines;
+                let too_long = self.lines(recogniser, progress, block, line_bytes, tell);
+                progress.fold.pass(progress.lines, tell);
+                progress.context.time = time_before(recogniser, block, block.len()).or(progress.context.time);
+                Read { bytes: block.len() as u64, lines: progress.lines - before, too_long }
+            }
+        }
+    }
+
+    /// The lines of interest in `block`, which holds whole lines; the others are only counted.
+    fn lines(
+        &mut self,
+        recogniser: &Recogniser,
+        progress: &mut Progress,
+        block: &[u8],
+        line_bytes: usize,
+        tell: &mut dyn FnMut(Event),
+    ) -> u64 {
+        let (mut from, mut too_long) = (0, 0);
+        recogniser.needles.start(&mut self.cursor);
+        while from < block.len() {
+            let hit = if progress.frames.is_open() {
+                Some(from)
+            } else {
+                recogniser.needles.find(block, from, &mut self.cursor)
+            };
+            let Some(hit) = hit else {
+                progress.lines += lines::count(&block[from..]);
+                break;
+            };
+            let (start, line) = lines::line_at(block, from, hit);
+            progress.lines += lines::count(&block[from..start]);
+            let bytes = &line.bytes[..line.bytes.len().min(line_bytes)];
+            too_long += u64::from(bytes.len() < line.bytes.len());
+            self.line(recogniser, progress, block, start, bytes, line_bytes, tell);
+            progress.lines += 1;
+            from = line.next;
+        }
+        too_long
+    }
+
+    #[allow(clippy::too_many_arguments)] // the line, where it stands, and what is known: nothing to group
+    fn line(
+        &mut self,
+        recogniser: &Recogniser,
+        progress: &mut Progress,
+        block: &[u8],
+        start: usize,
+        line: &[u8],
+        line_bytes: usize,
+        tell: &mut dyn FnMut(Event),
+    ) {
+        let Progress { lines, frames, context, fold, .. } = progress;
+        let Framed::Whole(payload, frame) = frames.unwrap(line, line_bytes) else { return };
+        let remembered = context.time;
+        let mut written = None;
+        recogniser.read(&payload, *lines, context, &mut self.view, &mut |signal| {
+            let needed = matches!(signal, Signal::Failure(_));
+            if needed && written.is_none() {
+                written = frame
+                    .time
+                    .and_then(|t| time::in_text(t, &recogniser.zone))
+                    .or_else(|| time::of(&payload, &recogniser.zone))
+                    .or_else(|| time_before(recogniser, block, start))
+                    .or(remembered);
+            }
+            fold.take(signal, *lines, written, tell);
+        });
+    }
+}
+
+fn skip(progress: &mut Progress, block: &[u8]) -> Read {
+    match memchr::memchr(b'\n', block) {
+        Some(newline) => {
+            progress.skipping = false;
+            progress.lines += 1;
+            Read { bytes: newline as u64 + 1, lines: 1, too_long: 0 }
+        }
+        None => Read { bytes: block.len() as u64, ..Read::default() },
+    }
+}
+
+/// The time of the nearest line before `end` that has one.
+fn time_before(recogniser: &Recogniser, block: &[u8], end: usize) -> Option<time::Millis> {
+    let mut block = &block[end.saturating_sub(TIME_BACK)..end];
+    while let Some(line) = block.strip_suffix(b"\n") {
+        let start = memchr::memrchr(b'\n', line).map_or(0, |n| n + 1);
+        if let Some(time) = time::of(&line[start..], &recogniser.zone) {
+            return Some(time);
+        }
+        block = &block[..start];
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests;

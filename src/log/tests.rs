@@ -1,0 +1,67 @@
+#![allow(clippy::cast_possible_truncation)] // sizes of test logs
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use super::*;
+use crate::catalogue::Catalogue;
+use crate::recognise::Identity;
+
+const ERROR: &str = r#"Error code: 429, with error text {"error":{"code":"1113","message":"Insufficient balance or no resource package"}}"#;
+
+fn recogniser() -> Recogniser {
+    Recogniser::new(Arc::new(Catalogue::built_in()), &[], TimeZone::UTC)
+}
+
+fn feed(log: &[u8]) -> (Progress, Vec<Event>, Read) {
+    let (mut progress, mut events) = (Progress::default(), Vec::new());
+    let read = Parser::default().feed(&recogniser(), &mut progress, log, 1 << 20, &mut |e| events.push(e));
+    (progress, events, read)
+}
+
+fn failures(events: &[Event]) -> Vec<(Identity, Option<time::Millis>)> {
+    events.iter().filter_map(|e| if let Event::Failure(i, t) = e { Some((*i, *t)) } else { None }).collect()
+}
+
+#[test]
+fn lines_are_counted_whether_or_not_they_tell_anything() {
+    let log = format!("one\ntwo\n{ERROR}\nfour\npartial");
+    let (progress, events, read) = feed(log.as_bytes());
+    assert_eq!((progress.lines, read.lines), (4, 4));
+    assert_eq!(read.bytes as usize, log.len() - "partial".len());
+    assert_eq!(failures(&events), [(Identity::Business(1113), None)]);
+}
+
+#[test]
+fn an_error_without_a_time_has_that_of_the_line_above() {
+    let log = format!("2026-08-10 08:54:07,768 ERROR failed\nTraceback\n  x\n{ERROR}\n");
+    let (_, events, _) = feed(log.as_bytes());
+    assert_eq!(failures(&events), [(Identity::Business(1113), Some(1_786_352_047_768))]);
+}
+
+#[test]
+fn an_error_in_the_first_part_of_an_endless_line_counts_once() {
+    let mut log = ERROR.as_bytes().to_vec();
+    log.resize(2 << 20, b'x');
+    log.extend_from_slice(b"\n");
+    log.extend_from_slice(ERROR.as_bytes());
+    log.extend_from_slice(b"\n");
+    let recogniser = recogniser();
+    let (mut parser, mut progress, mut events) = (Parser::default(), Progress::default(), Vec::new());
+    let (mut at, mut too_long) = (0, 0);
+    while at < log.len() {
+        let block = &log[at..log.len().min(at + (1 << 20))];
+        let read = parser.feed(&recogniser, &mut progress, block, 1 << 20, &mut |e| events.push(e));
+        at += read.bytes as usize;
+        too_long += read.too_long;
+    }
+    assert_eq!((failures(&events).len(), too_long, progress.lines), (2, 1, 2));
+}
+
+#[test]
+fn a_container_frame_gives_the_time() {
+    let log = format!("2026-08-10T08:54:07.768Z stderr F {ERROR}\n");
+    let (_, events, _) = feed(log.as_bytes());
+    assert_eq!(failures(&events), [(Identity::Business(1113), Some(1_786_352_047_768))]);
+}

@@ -1,0 +1,306 @@
+//! Codes in bodies and fields: `"code":"1113"` in whatever object, quoting and language.
+
+use memchr::memmem;
+
+use super::evidence::Form;
+use super::value::{self, Code};
+
+/// A code that a line holds, and what belongs to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Coded<'a> {
+    /// The code.
+    pub number: u32,
+    /// How it is written.
+    pub form: Form,
+    /// The message beside it.
+    pub message: Option<Message<'a>>,
+    /// Where the body starts in the line.
+    pub start: usize,
+    /// Where the code ends.
+    pub end: usize,
+}
+
+/// A message beside a code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// Its text.
+    pub text: &'a [u8],
+    /// Whether its end was seen: otherwise the line was cut or wrapped within it.
+    pub whole: bool,
+}
+
+/// How far back the object around a code is looked for.
+const OBJECT: usize = 2_048;
+
+/// Calls `found` for every code in `view`. `in_error_object` says that an error object was opened on a line before.
+pub fn codes<'a>(view: &'a [u8], in_error_object: bool, mut found: impl FnMut(Coded<'a>)) {
+    for at in memmem::find_iter(view, b"ode") {
+        let key = at.checked_sub(1).map(|k| &view[k..at + 3]);
+        if !matches!(key, Some(b"code" | b"Code")) {
+            continue;
+        }
+        if let Some(code) = value::code(&view[at + 3..])
+            && let Some(coded) = coded(view, at - 1, at + 3, code, in_error_object)
+        {
+            found(coded);
+        }
+    }
+    for at in memmem::find_iter(view, b"type") {
+        let Some(code) = value::code(&view[at + 4..]).filter(|c| c.quoted && c.number >= 1_000) else {
+            continue;
+        };
+        let object = Object::around(view, at, in_error_object);
+        if object.kind == Kind::Error && key_starts(view, at) {
+            let end = at + 4 + code.len;
+            let message = message(view, &object, at, end);
+            found(Coded { number: code.number, form: Form::ErrorType, message, start: object.outer, end });
+        }
+    }
+}
+
+fn coded(view: &[u8], at: usize, key_end: usize, code: Code, in_error_object: bool) -> Option<Coded<'_>> {
+    let end = key_end + code.len;
+    let number = code.number;
+    // `Error code: 429` is a status and `status code 429` too; `Error code: 1113` is the business code in itself.
+    let bare = !key_starts(view, at);
+    if bare {
+        let error_code = view[..at].ends_with(b"Error ") && number >= 1_000;
+        let provider_code = view[..at].ends_with(b"provider") && number >= 1_000;
+        return (error_code || provider_code).then_some(Coded {
+            number,
+            form: Form::Stated,
+            message: None,
+            start: at,
+            end,
+        });
+    }
+    let object = Object::around(view, at, in_error_object);
+    let message = message(view, &object, at, end);
+    let form = match (object.kind, code.quoted) {
+        (Kind::Java, _) => Form::JavaError,
+        (Kind::Error, true) => Form::ErrorObject,
+        (Kind::Error, false) => Form::ErrorObjectNumber,
+        (Kind::Plain, _) if refuses(view, &object, end) => Form::Envelope,
+        // Without an object around it on this line, the line is the rest of a wrapped one.
+        (Kind::Plain | Kind::None, true) if message.is_some() => Form::Object,
+        (Kind::Plain, false) if message.is_some() => Form::ObjectNumber,
+        _ => Form::Field,
+    };
+    Some(Coded { number, form, message, start: object.outer, end })
+}
+
+/// Whether the key at `at` is a whole word.
+fn key_starts(view: &[u8], at: usize) -> bool {
+    !at.checked_sub(1).is_some_and(|i| {
+        let b = view[i];
+        b.is_ascii_alphanumeric()
+            || matches!(b, b'_' | b'-' | b'.')
+            || !b.is_ascii()
+            // `Error code: 429` is a phrase, `APIError code=1305` a key behind a value.
+            || b == b' ' && i > 0 && view[i - 1].is_ascii_alphabetic() && view.get(at + 4) != Some(&b'=')
+    })
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// The value of `error`.
+    Error,
+    /// Any other object.
+    Plain,
+    /// `ChatError(…)`.
+    Java,
+    /// No object around it.
+    None,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Object {
+    kind: Kind,
+    /// Where the object's content starts.
+    inner: usize,
+    /// Where the body starts: the key of the object, or what holds it.
+    outer: usize,
+}
+
+impl Object {
+    /// The object that holds position `at`.
+    fn around(view: &[u8], at: usize, in_error_object: bool) -> Self {
+        let floor = at.saturating_sub(OBJECT);
+        let mut depth = 0u32;
+        for i in (floor..at).rev() {
+            match view[i] {
+                b'}' | b')' => depth += 1,
+                b'{' | b'(' if depth > 0 => depth -= 1,
+                b'{' => return Self::opened(view, i),
+                b'(' if view[..i].ends_with(b"ChatError") => {
+                    return Self { kind: Kind::Java, inner: i + 1, outer: i - 9 };
+                }
+                b'(' => return Self { kind: Kind::None, inner: i + 1, outer: at },
+                b'\n' if depth == 0 && !in_error_object && i + 1 < at => {}
+                _ => {}
+            }
+        }
+        let kind = if in_error_object { Kind::Error } else { Kind::None };
+        Self { kind, inner: at, outer: at }
+    }
+
+    fn opened(view: &[u8], brace: usize) -> Self {
+        let before = trim_end(&view[..brace]);
+        let Some(key) = before.strip_suffix(b":").or_else(|| before.strip_suffix(b"=")) else {
+            return Self { kind: Kind::Plain, inner: brace + 1, outer: brace };
+        };
+        let key = trim_end(key);
+        let key = key.strip_suffix(b"\"").or_else(|| key.strip_suffix(b"'")).unwrap_or(key);
+        let quoted = key.len() < trim_end(before).len() - 1;
+        let is_error = key.ends_with(b"error") && !key[..key.len() - 5].last().is_some_and(u8::is_ascii_alphanumeric);
+        if !is_error {
+            return Self { kind: Kind::Plain, inner: brace + 1, outer: brace };
+        }
+        // The body starts with the brace that holds `error`, where it is on the same line.
+        let key_start = key.len() - 5 - usize::from(quoted);
+        let outer = view[..key_start].iter().rposition(|b| *b == b'{').unwrap_or(key_start);
+        let outer = if key_start - outer > 256 { key_start } else { outer };
+        Self { kind: Kind::Error, inner: brace + 1, outer }
+    }
+}
+
+fn trim_end(text: &[u8]) -> &[u8] {
+    text.trim_ascii_end()
+}
+
+/// Whether the object says `"success":false` behind `end`.
+fn refuses(view: &[u8], object: &Object, end: usize) -> bool {
+    let object_end = view[end..].iter().position(|b| *b == b'}').map_or(view.len(), |n| end + n);
+    let text = &view[object.inner.min(end)..object_end];
+    memmem::find_iter(text, b"success").any(|at| {
+        value::separator(&text[at + 7..]).is_some_and(|n| {
+            let value = &text[at + 7 + n..];
+            value.starts_with(b"false") || value.starts_with(b"False")
+        })
+    })
+}
+
+/// The keys of messages.
+const MESSAGES: [&[u8]; 2] = [b"message", b"msg"];
+
+/// The message beside the code at `at..end`: behind it, or before it in the same object.
+fn message<'a>(view: &'a [u8], object: &Object, at: usize, end: usize) -> Option<Message<'a>> {
+    let behind = &view[end..view.len().min(end + 96)];
+    let before = view.get(object.inner..at).unwrap_or(b"");
+    let find = |text: &[u8], base: usize, last: bool| {
+        let hits = MESSAGES.iter().filter_map(|key| {
+            let hit = if last { memmem::rfind(text, key) } else { memmem::find(text, key) };
+            hit.map(|at| (base + at, key.len()))
+        });
+        let hits = hits.filter(|(at, len)| value::separator(&view[at + len..]).is_some());
+        if last { hits.max() } else { hits.min() }
+    };
+    let closes = behind.iter().position(|b| matches!(b, b'}' | b')')).unwrap_or(behind.len());
+    let key = find(&behind[..closes], end, false).or_else(|| find(before, object.inner, true));
+    let (key_at, key_len) = key?;
+    let value_at = key_at + key_len + value::separator(&view[key_at + key_len..])?;
+    quoted_text(&view[value_at..])
+}
+
+/// The text of a value: to its closing quote, or, unquoted, to the end of its object.
+fn quoted_text(value: &[u8]) -> Option<Message<'_>> {
+    let quote = *value.first()?;
+    if !matches!(quote, b'"' | b'\'' | b'`') {
+        let end = value.iter().position(|b| matches!(b, b')' | b'}' | b'\n'));
+        return Some(Message { text: &value[..end.unwrap_or(value.len())], whole: end.is_some() });
+    }
+    let text = &value[1..];
+    // In the view, quotes within the text are bare too: only one that something structural follows closes it.
+    let ends = |i: &usize| {
+        let rest = text[i + 1..].trim_ascii_start();
+        text[*i] == quote && matches!(rest.first(), None | Some(b',' | b'}' | b']' | b')' | b'"' | b'\'' | b'`'))
+    };
+    let end = memchr::memchr_iter(quote, text).take(32).find(ends);
+    Some(Message { text: &text[..end.unwrap_or(text.len())], whole: end.is_some() })
+}
+
+/// The text within a message that repeats its code and id: `[1305][text][id]`.
+pub fn inner_text(message: &[u8]) -> &[u8] {
+    let inner = message.strip_prefix(b"[").and_then(|rest| {
+        let (_, len) = value::number(rest)?;
+        let text = rest[len..].strip_prefix(b"][")?;
+        Some(&text[..memchr::memchr(b']', text).unwrap_or(text.len())])
+    });
+    inner.unwrap_or(message)
+}
+
+/// Codes in brackets: `[1302][message][request id]`.
+pub fn brackets<'a>(view: &'a [u8], mut found: impl FnMut(Coded<'a>, Option<&'a [u8]>)) {
+    for at in memchr::memchr_iter(b'[', view) {
+        let Some((number, len)) = value::number(&view[at + 1..]).filter(|(n, _)| *n >= 1_000) else {
+            continue;
+        };
+        let end = at + 1 + len;
+        if !view[end..].starts_with(b"][") {
+            continue;
+        }
+        let rest = &view[end + 2..];
+        let close = memchr::memchr(b']', rest);
+        let text = &rest[..close.unwrap_or(rest.len())];
+        let message = Message { text, whole: close.is_some() };
+        let id = close
+            .and_then(|c| rest[c + 1..].strip_prefix(b"["))
+            .map(|id| &id[..memchr::memchr(b']', id).unwrap_or(id.len())]);
+        found(Coded { number, form: Form::Bracket, message: Some(message), start: at, end }, id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(view: &str) -> Vec<(u32, Form, Option<String>)> {
+        let mut out = Vec::new();
+        let text = |m: Option<Message<'_>>| m.map(|m| String::from_utf8_lossy(m.text).into_owned());
+        codes(view.as_bytes(), false, |c| out.push((c.number, c.form, text(c.message))));
+        brackets(view.as_bytes(), |c, _| out.push((c.number, c.form, text(c.message))));
+        out
+    }
+
+    fn one(view: &str) -> (u32, Form, Option<String>) {
+        let found = all(view);
+        assert_eq!(found.len(), 1, "{view}: {found:?}");
+        found[0].clone()
+    }
+
+    #[test]
+    fn the_shapes_of_the_wire() {
+        let some = |t: &str| Some(t.to_string());
+        assert_eq!(
+            one(r#"{"error":{"code":"1113","message":"no money"}}"#),
+            (1113, Form::ErrorObject, some("no money"))
+        );
+        assert_eq!(one("{'error': {'code': '1302', 'message': \"it's\"}}"), (1302, Form::ErrorObject, some("it's")));
+        assert_eq!(one(r#"{"error":{"code":1305,"message":"m"}}"#), (1305, Form::ErrorObjectNumber, some("m")));
+        assert_eq!(
+            one(r#"{"type":"error","error":{"type":"1113","message":"m"}}"#),
+            (1113, Form::ErrorType, some("m"))
+        );
+        assert_eq!(one(r#"{"code":1001,"msg":"m","success":false}"#), (1001, Form::Envelope, some("m")));
+        assert_eq!(one(r#"400: {"code":"1210","message":"m"}"#), (1210, Form::Object, some("m")));
+        assert_eq!(one("{ error: { message: 'm', code: '1113' } },"), (1113, Form::ErrorObject, some("m")));
+        assert_eq!(one("error=ChatError(code=1113, message=no money)"), (1113, Form::JavaError, some("no money")));
+        assert_eq!(one("[1214][prompt m][2026]"), (1214, Form::Bracket, some("prompt m")));
+        assert_eq!(one("failed type=APIError code=1305 param=None"), (1305, Form::Field, None));
+        assert_eq!(one(r#"Error { code: Some("1302"), message: "m" }"#).0, 1302);
+    }
+
+    #[test]
+    fn what_is_no_body_is_not_taken_for_one() {
+        assert_eq!(all("Error code: 429 - x"), []);
+        assert_eq!(all("status code 1113, barcode: 1302, code 1301"), []);
+        assert_eq!(all("[1234] [x] [12][13][14]"), []);
+    }
+
+    #[test]
+    fn a_cut_message_is_known_as_cut() {
+        let mut whole = None;
+        codes(br#"{"error":{"code":"1302","message":"Rate lim... [x]"#, false, |c| whole = c.message.map(|m| m.whole));
+        assert_eq!(whole, Some(false));
+    }
+}

@@ -1,0 +1,245 @@
+//! HTTP answers of the API that a line shows: `httpx`, SDK debug lines, exceptions with a URL, access logs.
+
+use memchr::memmem;
+
+use super::value;
+
+/// An answer of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer {
+    /// Its HTTP status.
+    pub status: u32,
+    /// Who printed it.
+    pub by: By,
+}
+
+/// Who printed an answer: a transport's line is one answer; a derived line speaks of an answer that another line may
+/// have shown already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// The HTTP client or a proxy, when the answer came.
+    Transport,
+    /// A second line about an answer: an SDK's debug line, an exception.
+    Derived,
+}
+
+/// Reason phrases (RFC 9110, section 15, and what proxies add): `429 Too Many Requests`.
+const REASONS: &[(u32, &str)] = &[
+    (200, "OK"),
+    (400, "Bad Request"),
+    (401, "Unauthorized"),
+    (402, "Payment Required"),
+    (403, "Forbidden"),
+    (404, "Not Found"),
+    (405, "Method Not Allowed"),
+    (408, "Request Timeout"),
+    (409, "Conflict"),
+    (413, "Request Entity Too Large"),
+    (413, "Payload Too Large"),
+    (413, "Content Too Large"),
+    (415, "Unsupported Media Type"),
+    (422, "Unprocessable"),
+    (429, "Too Many Requests"),
+    (500, "Internal Server Error"),
+    (502, "Bad Gateway"),
+    (503, "Service Unavailable"),
+    (503, "Service Temporarily Unavailable"),
+    (504, "Gateway Time"),
+];
+
+/// Keys of a status in structured lines.
+const KEYS: [&[u8]; 8] = [
+    b"status",
+    b"status_code",
+    b"statusCode",
+    b"http_status",
+    b"httpStatus",
+    b"response_code",
+    b"http_code",
+    b"response_status",
+];
+
+/// Reads the answer that a line shows which names the API's host; `view` must be such a line.
+pub fn answer(view: &[u8]) -> Option<Answer> {
+    if let Some(status) = http_version(view) {
+        return Some(Answer { status, by: By::Transport });
+    }
+    if let Some(status) = reason(view).or_else(|| client_error(view)).or_else(|| arrow(view)) {
+        return Some(Answer { status, by: By::Derived });
+    }
+    if let Some(status) = key(view) {
+        let access = memmem::find(view, b"/api/").is_some();
+        return Some(Answer { status, by: if access { By::Transport } else { By::Derived } });
+    }
+    okhttp(view).map(|status| Answer { status, by: By::Transport })
+}
+
+/// The status of an `HTTP Request: POST <url> "HTTP/1.1 200 OK"` line about a success: by far the most frequent line of a
+/// service that is well, read without looking at the rest of it.
+pub fn httpx_success(line: &[u8], is_host: impl Fn(&[u8]) -> bool) -> Option<u32> {
+    let request = &line[memmem::find(line, b"HTTP Request: ")? + 14..];
+    let url = &request[memmem::find(&request[..request.len().min(16)], b"https://")? + 8..];
+    let host_end = url.iter().position(|b| matches!(b, b'/' | b':' | b' '))?;
+    let tail = &url[memchr::memchr(b' ', url)?..];
+    let version = tail.strip_prefix(b" \"HTTP/")?;
+    let status = status(&version[memchr::memchr(b' ', &version[..version.len().min(8)])? + 1..])?;
+    let plain = tail.len() < 40 && (200..300).contains(&status);
+    (plain && is_host(&url[..host_end])).then_some(status)
+}
+
+/// 499 is nginx's own word for a client that went away: no answer of anybody's.
+fn status(text: &[u8]) -> Option<u32> {
+    value::number(text).map(|(n, _)| n).filter(|n| (100..600).contains(n) && *n != 499)
+}
+
+/// `"HTTP/1.1 429 Too Many Requests"` (httpx) and `… HTTP/1.1" 429 98` (access logs, urllib3).
+fn http_version(view: &[u8]) -> Option<u32> {
+    memmem::find_iter(view, b"HTTP/").find_map(|at| {
+        let after = &view[at + 5..];
+        let version = after.iter().take_while(|b| b.is_ascii_digit() || **b == b'.').count();
+        let after = &after[version..];
+        let after = after.strip_prefix(b"\"").or_else(|| after.strip_prefix(b"'")).unwrap_or(after);
+        status(after.strip_prefix(b" ")?)
+    })
+}
+
+/// `429 Too Many Requests` anywhere in the line.
+fn reason(view: &[u8]) -> Option<u32> {
+    REASONS.iter().filter(|(s, _)| *s >= 400 || memmem::find(view, b"HTTP Response: ").is_some()).find_map(
+        |(status, phrase)| {
+            let text = format!("{status} {phrase}");
+            memmem::find(view, text.as_bytes()).map(|_| *status)
+        },
+    )
+}
+
+/// `429 Client Error: … for url: …` (requests), `Request failed with status code 429` (axios), `429, message='…', url=…` (aiohttp).
+fn client_error(view: &[u8]) -> Option<u32> {
+    let before = |text: &[u8]| {
+        memmem::find(view, text)
+            .and_then(|at| view[..at].trim_ascii_end().len().checked_sub(3))
+            .and_then(|at| status(&view[at..]))
+    };
+    let behind = |text: &[u8]| memmem::find(view, text).and_then(|at| status(&view[at + text.len()..]));
+    before(b" Client Error")
+        .or_else(|| before(b" Server Error"))
+        .or_else(|| before(b", message="))
+        .or_else(|| behind(b"status code "))
+        .or_else(|| behind(b"responded with status "))
+        .or_else(|| behind(b"status code: "))
+}
+
+/// `"status":429`, `status=429`, `statusCode: 429`.
+fn key(view: &[u8]) -> Option<u32> {
+    KEYS.iter().find_map(|key| {
+        memmem::find_iter(view, key).find_map(|at| {
+            let word = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+            if at > 0 && word(view[at - 1]) {
+                return None;
+            }
+            let after = &view[at + key.len()..];
+            let value = &after[value::separator(after)?..];
+            status(&value[value::quotes(value)..])
+        })
+    })
+}
+
+/// `GET https://api.z.ai/… -> 200`.
+fn arrow(view: &[u8]) -> Option<u32> {
+    [b" -> ".as_slice(), b" => ", " → ".as_bytes()]
+        .iter()
+        .find_map(|arrow| memmem::find(view, arrow).and_then(|at| status(&view[at + arrow.len()..])))
+}
+
+/// The answer to a request that a line above names: curl's `returned error: 429`, mitmproxy's `<< 429 Too Many Requests`.
+pub fn answer_below(view: &[u8]) -> Option<Answer> {
+    let behind = |text: &[u8]| memmem::find(view, text).and_then(|at| status(&view[at + text.len()..]));
+    let status = behind(b"returned error: ").or_else(|| behind(b"<< "))?;
+    (status >= 400).then_some(Answer { status, by: By::Transport })
+}
+
+/// A line that is nothing but `statusCode: 504,`: a member of an object that is printed over several lines.
+pub fn status_member(view: &[u8]) -> Option<Answer> {
+    let line = view.trim_ascii();
+    let line = line.strip_suffix(b",").unwrap_or(line);
+    let key = line.strip_prefix(b"\"").unwrap_or(line);
+    let after = [b"statusCode".as_slice(), b"status_code", b"status"].iter().find_map(|k| key.strip_prefix(*k))?;
+    let value = &after[value::separator(after)?..];
+    let (status, len) = value::number(value)?;
+    let whole = len == value.len() && (400..600).contains(&status);
+    whole.then_some(Answer { status, by: By::Derived })
+}
+
+/// `<-- 429 https://api.z.ai/… (84ms)` (OkHttp).
+fn okhttp(view: &[u8]) -> Option<u32> {
+    memmem::find(view, b"<-- ").and_then(|at| status(&view[at + 4..]))
+}
+
+/// The status that stands before a body: `Error code: 429 - {`, `HTTP 400: {`, `(429): {`, `Status: 500` and the like.
+pub fn status_before(view: &[u8], body: usize) -> Option<u32> {
+    let window = &view[body.saturating_sub(64)..body];
+    let mut end = window.len();
+    while let Some(last) = window[..end].iter().rposition(u8::is_ascii_digit) {
+        let digits = window[..=last].iter().rev().take_while(|b| b.is_ascii_digit()).count();
+        let start = last + 1 - digits;
+        let word = start
+            .checked_sub(1)
+            .is_some_and(|i| matches!(window[i], b'.' | b'_' | b'-') || window[i].is_ascii_alphanumeric());
+        if digits == 3 && !word {
+            let found = status(&window[start..]).filter(|s| *s >= 400);
+            if found.is_some() {
+                return found;
+            }
+        }
+        end = start;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(line: &str) -> Option<(u32, By)> {
+        answer(line.as_bytes()).map(|a| (a.status, a.by))
+    }
+
+    #[test]
+    fn answers_are_read_from_every_client() {
+        use By::{Derived, Transport};
+        for (line, expected) in [
+            (r#"HTTP Request: POST https://api.z.ai/x "HTTP/1.1 429 Too Many Requests""#, (429, Transport)),
+            (r#"HTTP Request: POST https://api.z.ai/x "HTTP/1.1 529 ""#, (529, Transport)),
+            (r#""POST /api/x HTTP/1.1" 401 63 "-" host=open.bigmodel.cn rt=0.05"#, (401, Transport)),
+            (r#"{"host":"open.bigmodel.cn","uri":"/api/paas","status":500,"upstream_status":"502"}"#, (500, Transport)),
+            (r#"HTTP Response: POST https://api.z.ai/x "200 OK" Headers"#, (200, Derived)),
+            ("Client error '429 Too Many Requests' for url 'https://api.z.ai/x'", (429, Derived)),
+            ("404 Client Error: Gone for url: https://api.z.ai/x", (404, Derived)),
+            ("429, message='Too Many', url='https://api.z.ai/x'", (429, Derived)),
+            ("<-- 401 https://api.z.ai/x (84ms)", (401, Transport)),
+            ("Request failed with status code 429 https://api.z.ai", (429, Derived)),
+        ] {
+            assert_eq!(of(line), Some(expected), "{line}");
+        }
+        assert_eq!(of("POST https://api.z.ai/x took 429 ms"), None);
+    }
+
+    #[test]
+    fn a_success_is_read_at_a_glance() {
+        let success = |line: &str| httpx_success(line.as_bytes(), |h| h == b"api.z.ai");
+        let line = |host: &str, status: &str| {
+            format!("x - httpx - INFO - HTTP Request: POST https://{host}/api/paas/v4/x \"HTTP/1.1 {status}\"")
+        };
+        assert_eq!(success(&line("api.z.ai", "200 OK")), Some(200));
+        assert_eq!(success(&line("api.z.ai", "429 Too Many Requests")), None);
+        assert_eq!(success(&line("api.openai.com", "200 OK")), None);
+    }
+
+    #[test]
+    fn the_status_before_a_body_is_the_nearest() {
+        let before = |text: &str| status_before(text.as_bytes(), text.len());
+        assert_eq!(before("12:00:01,429 Error code: 400, with error text "), Some(400));
+        assert_eq!(before("(zai,glm-4.6: 429): "), Some(429));
+        assert_eq!(before("took 302 ms, port 4290 "), None);
+    }
+}

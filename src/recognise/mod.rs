@@ -1,0 +1,447 @@
+//! Lines to signals: what one line says about calls of the API. Pure, and without memory but for [`Context`].
+//!
+//! needles (which lines) → view (one form for all quoting) → body, text, http, sdk (candidates) → evidence (whose is it).
+
+mod body;
+mod evidence;
+mod finish;
+mod http;
+mod needles;
+mod prompt;
+mod sdk;
+mod shape;
+mod text;
+pub mod time;
+mod value;
+mod view;
+
+use std::sync::Arc;
+
+use aho_corasick::AhoCorasick;
+use jiff::tz::TimeZone;
+use memchr::memmem;
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+use self::body::{Coded, Message};
+use self::evidence::{ENOUGH, Evidence, Form, LOOKS_ALIKE, Marks};
+pub use self::finish::FinishReason;
+use self::http::By;
+pub use self::needles::{Cursor, Needles};
+use self::prompt::Prompts;
+use self::sdk::Lost;
+pub use self::shape::Shape;
+use self::text::Texts;
+pub use self::view::View;
+use crate::catalogue::{Agreement, Catalogue, Condition, Row, normalise};
+
+/// The API's own hosts; the configuration adds more.
+pub const HOSTS: [&str; 2] = ["api.z.ai", "open.bigmodel.cn"];
+
+/// Names that do not answer calls, but tell that a log is about this API.
+const KIN: [&str; 2] = ["z.ai", "bigmodel.cn"];
+
+/// For how many lines after a mention of the API its name counts as context.
+const CONTEXT_LINES: u64 = 200;
+
+/// Within how many lines of a request its answer is shown, where it is shown on a line of its own.
+const REQUEST_LINES: u64 = 2;
+
+/// The same within an object that is printed over several lines: `url: …`, the request's body, `statusCode: 504`.
+const REQUEST_OBJECT_LINES: u64 = 40;
+
+/// Within how many lines of `"error": {` its code is printed.
+const OBJECT_LINES: u64 = 4;
+
+/// What an error is, as far as its line tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Identity {
+    /// A business code.
+    Business(u32),
+    /// An HTTP status, and the row of its table if the text told.
+    Http(u32, Option<Condition>),
+    /// An error with neither.
+    Unknown,
+}
+
+/// How a line spoke of a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// A code or a text.
+    Told,
+    /// An HTTP client or proxy, at the moment of the answer.
+    Transport,
+    /// A second line about an HTTP answer.
+    Derived,
+}
+
+/// What a line says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// A call failed.
+    Failure(Failure),
+    /// A call was answered with success.
+    Success {
+        /// The HTTP status.
+        status: u32,
+        /// Whether an earlier line may have shown the same answer.
+        derived: bool,
+    },
+    /// An answer ended.
+    Finish(FinishReason, Shape),
+    /// The SDK will try again: the failure before is all there is of that attempt.
+    Retry,
+    /// A line that looks like an error of the API and was not taken for one.
+    LookAlike,
+}
+
+/// A line about a failed call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failure {
+    /// What failed.
+    pub identity: Identity,
+    /// How the line knows.
+    pub source: Source,
+    /// The HTTP status, where the line shows it.
+    pub status: Option<u32>,
+    /// Which layer printed the line.
+    pub shape: Shape,
+    /// A hash of the message, where it is there as a whole.
+    pub message: Option<u64>,
+    /// A hash of the vendor's request id.
+    pub request: Option<u64>,
+}
+
+/// What earlier lines of a log have to do with the next one. Committed with the log's position.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Context {
+    vendor: Option<u64>,
+    #[serde(default)]
+    request: Option<u64>,
+    error_object: Option<u64>,
+    /// The time of the last line that had one.
+    pub time: Option<time::Millis>,
+}
+
+/// The recogniser of one configuration.
+#[derive(Debug)]
+pub struct Recogniser {
+    /// The catalogue behind it.
+    pub catalogue: Arc<Catalogue>,
+    /// Which lines are to be read.
+    pub needles: Needles,
+    /// The zone of times without an offset.
+    pub zone: TimeZone,
+    hosts: Vec<String>,
+    host_words: AhoCorasick,
+    texts: Texts,
+    prompts: Prompts,
+}
+
+impl Recogniser {
+    /// A recogniser for `catalogue` and the API's hosts, `more_hosts` included.
+    pub fn new(catalogue: Arc<Catalogue>, more_hosts: &[String], zone: TimeZone) -> Self {
+        let hosts: Vec<String> =
+            HOSTS.iter().map(ToString::to_string).chain(more_hosts.iter().map(|h| h.to_ascii_lowercase())).collect();
+        let texts = Texts::new(&catalogue);
+        let mut brackets: Vec<String> =
+            catalogue.rows().iter().filter(|r| r.code >= 1_000).map(|r| format!("[{}", r.code / 10)).collect();
+        brackets.sort_unstable();
+        brackets.dedup();
+        let words = KIN.iter().copied().chain(hosts.iter().skip(HOSTS.len()).map(String::as_str));
+        let needles = Needles::new(words, brackets.iter().map(String::as_str), texts.needles());
+        let host_words = AhoCorasick::builder().ascii_case_insensitive(true).build(&hosts);
+        let host_words = host_words.expect("a few hosts make an automaton");
+        Self { catalogue, needles, zone, hosts, host_words, texts, prompts: Prompts::new() }
+    }
+
+    /// Reads `line`, the `number`th of its log, and hands each signal to `tell`.
+    pub fn read(&self, line: &[u8], number: u64, context: &mut Context, view: &mut View, tell: &mut dyn FnMut(Signal)) {
+        if let Some(status) = http::httpx_success(line, |host| self.is_host(host)) {
+            context.vendor = Some(number);
+            tell(Signal::Success { status, derived: false });
+            return;
+        }
+        let view = view.of(line, &self.prompts);
+        let marks = evidence::marks(view, |host| self.is_host(host));
+        let in_error_object = context.error_object.is_some_and(|at| number - at <= OBJECT_LINES);
+        let known = context.vendor.is_some_and(|at| number - at <= CONTEXT_LINES);
+        let requested = context.request.map(|at| number - at);
+        let reading = Reading { recogniser: self, view, marks, known, in_error_object, requested };
+        let answered = reading.signals(tell);
+        if self.names_host(view) {
+            context.request = (!answered).then_some(number);
+        }
+        if marks.vendor {
+            context.vendor = Some(number);
+        }
+        if opens_error_object(view) {
+            context.error_object = Some(number);
+        }
+    }
+
+    fn is_host(&self, host: &[u8]) -> bool {
+        self.hosts.iter().any(|h| h.as_bytes().eq_ignore_ascii_case(host))
+    }
+
+    fn names_host(&self, view: &[u8]) -> bool {
+        self.host_words.find_iter(view).any(|m| value::is_host(view, m.start(), m.end()))
+    }
+}
+
+/// Whether a line ends with the head of an error object: its code is on one of the next lines.
+fn opens_error_object(view: &[u8]) -> bool {
+    let Some(head) = view.trim_ascii_end().strip_suffix(b"{") else { return false };
+    let head = head.trim_ascii_end();
+    let Some(key) = head.strip_suffix(b":").or_else(|| head.strip_suffix(b"=")) else { return false };
+    let key = key.trim_ascii_end();
+    let key = key.strip_suffix(b"\"").or_else(|| key.strip_suffix(b"'")).unwrap_or(key);
+    key.ends_with(b"error") && !key[..key.len() - 5].last().is_some_and(u8::is_ascii_alphanumeric)
+}
+
+/// One line being read.
+struct Reading<'a> {
+    recogniser: &'a Recogniser,
+    view: &'a [u8],
+    marks: Marks,
+    known: bool,
+    in_error_object: bool,
+    /// How many lines before the API's host was named without an answer.
+    requested: Option<u64>,
+}
+
+/// A candidate that was weighed.
+enum Verdict {
+    Taken(Failure),
+    LooksAlike,
+    Nothing,
+}
+
+impl Reading<'_> {
+    /// The most specific identity wins: codes, then texts, then HTTP, then what is left of an SDK's exception.
+    /// Returns whether the line showed an answer or a failure.
+    fn signals(&self, tell: &mut dyn FnMut(Signal)) -> bool {
+        if memmem::find(self.view, b"Retrying request").is_some() && !self.marks.foreign() {
+            tell(Signal::Retry);
+        }
+        let mut look_alike = false;
+        let mut taken: Vec<Failure> = Vec::new();
+        let answer = self.recogniser.names_host(self.view).then(|| http::answer(self.view)).flatten();
+        self.coded(&mut |verdict| match verdict {
+            Verdict::Taken(failure) => add(&mut taken, failure),
+            Verdict::LooksAlike => look_alike = true,
+            Verdict::Nothing => {}
+        });
+        if taken.is_empty() {
+            self.texts(&mut taken);
+        }
+        if let Some(success) = answer.filter(|a| a.status < 400) {
+            tell(Signal::Success { status: success.status, derived: success.by == By::Derived });
+        }
+        if taken.is_empty() {
+            taken.extend(self.http(answer.filter(|a| a.status >= 400)));
+        }
+        if taken.is_empty() {
+            taken.extend(self.lost());
+        }
+        if taken.is_empty() && look_alike {
+            tell(Signal::LookAlike);
+        }
+        let answered = answer.is_some() || !taken.is_empty();
+        for mut failure in taken {
+            failure.status = failure.status.or(answer.map(|a| a.status)).filter(|s| *s >= 400);
+            tell(Signal::Failure(failure));
+        }
+        if !self.marks.foreign() {
+            finish::reasons(self.view, |reason, at| {
+                tell(Signal::Finish(reason, shape::of(self.view, at, Form::Field)));
+            });
+        }
+        answered
+    }
+
+    fn coded(&self, verdict: &mut dyn FnMut(Verdict)) {
+        let request = request_id(self.view);
+        body::codes(self.view, self.in_error_object, |coded| verdict(self.weigh(coded, request)));
+        body::brackets(self.view, |coded, id| {
+            let id = id.filter(|id| is_vendor_id(id)).map(xxh3_64);
+            verdict(self.weigh(coded, id.or(request)));
+        });
+    }
+
+    fn weigh(&self, coded: Coded<'_>, request: Option<u64>) -> Verdict {
+        let catalogue = &self.recogniser.catalogue;
+        let identity = self.identity(&coded);
+        let rows: Vec<&Row> = match identity {
+            Identity::Http(status, _) => catalogue.http(status).collect(),
+            Identity::Business(code) => catalogue.business(code).into_iter().collect(),
+            Identity::Unknown => Vec::new(),
+        };
+        let status = http::status_before(self.view, coded.start).filter(|s| *s != coded.number || coded.start > 0);
+        let fits = |s: u32| {
+            rows.is_empty() || rows.iter().any(|r| r.http.is_empty() || r.http.contains(&s)) || s == coded.number
+        };
+        let mut message = coded.message.and_then(|m| agreement(&m, &rows));
+        if message.is_none() && coded.form == Form::Field && self.says(coded.number) {
+            message = Some(Agreement::Whole);
+        }
+        let evidence = Evidence {
+            form: coded.form,
+            documented: !rows.is_empty(),
+            short: coded.number < 1_000,
+            message,
+            free_text: rows.iter().any(|r| r.free_text),
+            status: status.is_some_and(fits),
+            request_id: request.is_some(),
+            quoted: self.is_quotation(&coded),
+            line: self.marks,
+            context: self.known,
+        };
+        match evidence.weight() {
+            ENOUGH.. => Verdict::Taken(Failure {
+                identity,
+                source: Source::Told,
+                status,
+                shape: shape::of(self.view, coded.start, coded.form),
+                message: coded.message.filter(|m| m.whole).map(|m| xxh3_64(&normalise(body::inner_text(m.text)))),
+                request,
+            }),
+            LOOKS_ALIKE.. => Verdict::LooksAlike,
+            _ => Verdict::Nothing,
+        }
+    }
+
+    /// Whether a body stands within a sentence: words follow it, and none before it speaks of a failure.
+    fn is_quotation(&self, coded: &Coded<'_>) -> bool {
+        let rest = &self.view[coded.end..];
+        let Some(close) = memchr::memchr(b'}', rest) else { return false };
+        let braces = rest[close..].iter().take_while(|b| **b == b'}').count();
+        let after = rest[close + braces..].trim_ascii_start();
+        let words = after.first().is_some_and(|b| b.is_ascii_alphabetic() || b == &b'?' || *b >= 0xE3);
+        words && !evidence::speaks_of_failure(&self.view[..coded.start])
+    }
+
+    /// `"code":"500"` is the basic error of the business table; any other HTTP status in its place is that status.
+    fn identity(&self, coded: &Coded<'_>) -> Identity {
+        let catalogue = &self.recogniser.catalogue;
+        if coded.number >= 1_000 || catalogue.business(coded.number).is_some() {
+            return Identity::Business(coded.number);
+        }
+        let text = coded.message.map(|m| normalise(m.text)).unwrap_or_default();
+        let row = catalogue
+            .http(coded.number)
+            .find(|r| r.wordings.iter().chain(&r.weak).any(|w| w.agreement(&text) == Agreement::Whole));
+        Identity::Http(coded.number, row.map(|r| r.condition))
+    }
+
+    /// Whether the line prints a message of this code.
+    fn says(&self, code: u32) -> bool {
+        let rows = self.recogniser.catalogue.rows();
+        self.recogniser.texts.find(self.view, true).iter().any(|f| rows[f.row].code == code)
+    }
+
+    fn texts(&self, taken: &mut Vec<Failure>) {
+        let catalogue = &self.recogniser.catalogue;
+        let status = |start| http::status_before(self.view, start);
+        for found in self.recogniser.texts.find(self.view, self.marks.vendor) {
+            let row = &catalogue.rows()[found.row];
+            let evidence = Evidence {
+                form: Form::Text,
+                documented: true,
+                short: false,
+                message: Some(Agreement::Whole),
+                free_text: false,
+                status: status(found.start).is_some_and(|s| row.http.contains(&s)),
+                request_id: false,
+                quoted: false,
+                line: self.marks,
+                context: false,
+            };
+            if evidence.weight() < ENOUGH {
+                continue;
+            }
+            let identity = if found.is_http(catalogue) {
+                Identity::Http(row.code, Some(row.condition))
+            } else {
+                Identity::Business(row.code)
+            };
+            let shape = shape::of(self.view, found.start, Form::Text);
+            let source = Source::Told;
+            add(taken, Failure { identity, source, status: status(found.start), shape, message: None, request: None });
+        }
+    }
+
+    /// An HTTP failure of the API's host, which this line names, or one of the lines just before.
+    fn http(&self, answer: Option<http::Answer>) -> Option<Failure> {
+        let within = |lines| self.requested.is_some_and(|n| n <= lines);
+        let below = || within(REQUEST_LINES).then(|| http::answer_below(self.view)).flatten();
+        let member = || within(REQUEST_OBJECT_LINES).then(|| http::status_member(self.view)).flatten();
+        let answer = answer.or_else(below).or_else(member)?;
+        let source = if answer.by == By::Transport { Source::Transport } else { Source::Derived };
+        Some(self.bare(Identity::Http(answer.status, None), source, Some(answer.status)))
+    }
+
+    fn lost(&self) -> Option<Failure> {
+        match sdk::lost(self.view)? {
+            Lost::Status(status) => Some(self.bare(Identity::Http(status, None), Source::Derived, Some(status))),
+            Lost::Unknown => Some(self.bare(Identity::Unknown, Source::Derived, None)),
+        }
+    }
+
+    /// A failure without code and text: its shape is that of the whole line.
+    fn bare(&self, identity: Identity, source: Source, status: Option<u32>) -> Failure {
+        let shape = shape::of(self.view, self.view.len(), Form::Field);
+        Failure { identity, source, status, shape, message: None, request: None }
+    }
+}
+
+/// One line tells of one failure of a kind, however often it repeats it.
+fn add(taken: &mut Vec<Failure>, new: Failure) {
+    match taken.iter_mut().find(|old| old.identity == new.identity) {
+        Some(old) => {
+            old.message = old.message.or(new.message);
+            old.request = old.request.or(new.request);
+            old.status = old.status.or(new.status);
+        }
+        None => taken.push(new),
+    }
+}
+
+/// How a message agrees with the wordings of `rows`; `None` where it is no text that could be compared.
+fn agreement(message: &Message<'_>, rows: &[&Row]) -> Option<Agreement> {
+    // A user interface that shortens a message says so.
+    let ellipsis = [b"...".as_slice(), "…".as_bytes()].into_iter().filter_map(|e| memmem::find(message.text, e)).min();
+    let text = normalise(body::inner_text(&message.text[..ellipsis.unwrap_or(message.text.len())]));
+    let legible = std::str::from_utf8(message.text).is_ok_and(|t| !t.contains('\u{FFFD}'));
+    if text.len() < 2 {
+        return None;
+    }
+    let wordings = rows.iter().flat_map(|r| r.wordings.iter().chain(&r.weak));
+    let documented = rows.iter().map(|r| crate::catalogue::Wording::parse(&r.message));
+    let best = wordings.map(|w| w.agreement(&text)).chain(documented.map(|w| w.agreement(&text))).max();
+    let best = best.unwrap_or(Agreement::None);
+    let cut = !message.whole && best == Agreement::None && text.len() < 12;
+    if best == Agreement::None && (!legible || cut) { None } else { Some(best) }
+}
+
+/// The vendor's request id behind `request_id` and its like.
+fn request_id(view: &[u8]) -> Option<u64> {
+    let keys: [&[u8]; 4] = [b"request_id", b"requestId", b"request-id", b"requestID"];
+    keys.iter().find_map(|key| {
+        memmem::find_iter(view, key).find_map(|at| {
+            let after = &view[at + key.len()..];
+            let value = &after[value::separator(after)?..];
+            let value = &value[value::quotes(value)..];
+            let len = value.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')).count();
+            is_vendor_id(&value[..len]).then(|| xxh3_64(&value[..len]))
+        })
+    })
+}
+
+/// `20260212…`: a date, then hexadecimal digits.
+fn is_vendor_id(id: &[u8]) -> bool {
+    id.len() >= 20 && id.starts_with(b"20") && id.iter().all(u8::is_ascii_hexdigit)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+//! Exceptions of the SDKs where nothing but the class is left of the API's answer.
+
+use memchr::memmem;
+
+/// What the class of an exception tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lost {
+    /// The HTTP status behind the class.
+    Status(u32),
+    /// An error inside a stream: not even a status.
+    Unknown,
+}
+
+/// The SDKs' classes and the statuses they stand for (`_make_status_error` of `zhipuai` and `zai`).
+const CLASSES: [(&[u8], u32); 5] = [
+    (b"APIRequestFailedError", 400),
+    (b"APIAuthenticationError", 401),
+    (b"APIReachLimitError", 429),
+    (b"APIInternalError", 500),
+    (b"APIServerFlowExceedError", 503),
+];
+
+/// LiteLLM's classes, which print `ZaiException` behind them.
+const LITELLM: [(&[u8], u32); 8] = [
+    (b"BadRequestError", 400),
+    (b"ContextWindowExceededError", 400),
+    (b"AuthenticationError", 401),
+    (b"PermissionDeniedError", 403),
+    (b"NotFoundError", 404),
+    (b"RateLimitError", 429),
+    (b"ServiceUnavailableError", 503),
+    (b"InternalServerError", 500),
+];
+
+/// The phrase of the SDKs' error inside a stream.
+const STREAM: &[u8] = b"An error occurred during streaming";
+
+/// Reads the class of an exception of `view`.
+pub fn lost(view: &[u8]) -> Option<Lost> {
+    if memmem::find(view, STREAM).is_some() && printed(view, b"APIResponseError") {
+        return Some(Lost::Unknown);
+    }
+    if memmem::find(view, b"ZaiException").is_some() {
+        let class = LITELLM.iter().find(|(class, _)| memmem::find(view, class).is_some());
+        return class.map(|(_, status)| Lost::Status(*status));
+    }
+    if let Some(at) = memmem::find(view, b"HTTP exception: HTTP ") {
+        let status = super::value::number(&view[at + 21..]).map(|(n, _)| n);
+        return status.filter(|s| (400..600).contains(s)).map(Lost::Status);
+    }
+    let class = CLASSES.iter().find(|(class, _)| printed(view, class));
+    class.map(|(_, status)| Lost::Status(*status))
+}
+
+/// Whether the class is printed as what was raised, not as a line of source code.
+fn printed(view: &[u8], class: &[u8]) -> bool {
+    memmem::find_iter(view, class).any(|at| {
+        let before = &view[..at];
+        let source =
+            [b"except ".as_slice(), b"import ", b"raise ", b"class "].iter().any(|s| memmem::find(before, s).is_some());
+        let behind = &view[at + class.len()..];
+        // Python's repr of an exception: the class, then its text.
+        let repr = behind.starts_with(b"('") || behind.starts_with(b"(\"");
+        let ends =
+            matches!(behind.first(), None | Some(b':' | b' ' | b'>' | b']' | b'"' | b'\'' | b'\n' | b')' | b','));
+        !source && (repr || ends)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_stand_for_statuses() {
+        let lost = |text: &str| super::lost(text.as_bytes());
+        assert_eq!(
+            lost("RetryError[<Future at 0x7 state=finished raised APIReachLimitError>]"),
+            Some(Lost::Status(429))
+        );
+        assert_eq!(lost("zai.core._errors.APIResponseError: An error occurred during streaming"), Some(Lost::Unknown));
+        assert_eq!(lost("litellm.RateLimitError: RateLimitError: ZaiException - new words"), Some(Lost::Status(429)));
+        assert_eq!(lost("    except zhipuai.APIReachLimitError as e:"), None);
+        assert_eq!(lost("    raise APIReachLimitError(message)"), None);
+        assert_eq!(lost("HTTP exception: HTTP 429 "), Some(Lost::Status(429)));
+    }
+}

@@ -1,0 +1,236 @@
+//! Messages without a code: the texts that identify a row of the catalogue alone, where a client dropped the body.
+
+use std::ops::Range;
+
+use aho_corasick::AhoCorasick;
+
+use super::evidence::speaks_of_failure;
+use crate::catalogue::{Catalogue, Category, Wording, normalise_mapped};
+
+/// How much of a line around a hit is compared with the wording, in bytes.
+const AROUND: Range<usize> = 512..1_536;
+
+/// How far back a word like `error` is looked for.
+const LEAD: usize = 160;
+
+/// All texts of a catalogue, ready to be searched for.
+#[derive(Debug)]
+pub struct Texts {
+    anchors: AhoCorasick,
+    /// Behind each anchor, the texts that hold it.
+    entries: Vec<Vec<Entry>>,
+    words: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    row: usize,
+    wording: Wording,
+    /// Whether the text identifies its row alone.
+    strong: bool,
+}
+
+/// A text found in a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The row of the catalogue.
+    pub row: usize,
+    /// Whether the text identifies its row alone.
+    pub strong: bool,
+    /// Where it starts in the line.
+    pub start: usize,
+    /// Its length, normalised: the longer text is the more specific one.
+    pub len: usize,
+}
+
+impl Texts {
+    /// The texts of `catalogue`.
+    pub fn new(catalogue: &Catalogue) -> Self {
+        let mut words: Vec<String> = Vec::new();
+        let mut entries: Vec<Vec<Entry>> = Vec::new();
+        for (row, r) in catalogue.rows().iter().enumerate() {
+            let strong = r.wordings.iter().map(|w| (w, true));
+            for (wording, strong) in strong.chain(r.weak.iter().map(|w| (w, false))) {
+                let entry = Entry { row, wording: wording.clone(), strong };
+                let anchor = anchor(wording.longest_literal());
+                match words.iter().position(|w| *w == anchor) {
+                    Some(at) => entries[at].push(entry),
+                    None => {
+                        words.push(anchor);
+                        entries.push(vec![entry]);
+                    }
+                }
+            }
+        }
+        let anchors = AhoCorasick::new(&words).expect("a few hundred short texts make an automaton");
+        Self { anchors, entries, words }
+    }
+
+    /// The anchors by which a line with an identifying text is found.
+    pub fn needles(&self) -> impl Iterator<Item = &str> {
+        let strong = |(word, _): &(&String, &Vec<Entry>)| word.len() >= 4;
+        self.words
+            .iter()
+            .zip(&self.entries)
+            .filter(strong)
+            .filter(|(_, e)| e.iter().any(|e| e.strong))
+            .map(|(w, _)| w.as_str())
+    }
+
+    /// The texts in `view` that stand where a client prints a message. `weak` asks for those too that others print.
+    pub fn find(&self, view: &[u8], weak: bool) -> Vec<Found> {
+        let mut found: Vec<Found> = Vec::new();
+        for hit in self.anchors.find_overlapping_iter(view) {
+            for entry in self.entries[hit.pattern().as_usize()].iter().filter(|e| e.strong || weak) {
+                let Some((start, len)) = whole(view, hit.start(), &entry.wording) else { continue };
+                if is_message(view, start) {
+                    found.push(Found { row: entry.row, strong: entry.strong, start, len });
+                }
+            }
+        }
+        // Of texts at one place the longest is meant: 1312's begins with 1305's.
+        found.sort_by_key(|f| (f.start, std::cmp::Reverse(f.len)));
+        found.dedup_by_key(|f| f.start);
+        found
+    }
+}
+
+/// The longest run of a text that no client changes: words with single spaces, or CJK characters, without punctuation
+/// and without a capital at its head.
+fn anchor(literal: &str) -> String {
+    let kind = |c: char| match c {
+        c if c.is_ascii_alphanumeric() => 1,
+        ' ' => 2,
+        c if !c.is_ascii() && !"，。：；！？、（）《》“”‘’—…".contains(c) => 3,
+        _ => 0,
+    };
+    let mut best = "";
+    let mut start = 0;
+    let mut last = 0;
+    for (i, c) in literal.char_indices().chain([(literal.len(), '\n')]) {
+        let now = kind(c);
+        let joins = now != 0 && (now == last || now + last == 3 && last != 3 && now != 3);
+        if !joins {
+            let run = literal[start..i].trim_matches(' ');
+            if run.len() >= best.len() {
+                best = run;
+            }
+            start = i;
+        }
+        last = now;
+    }
+    let capital = best.starts_with(|c: char| c.is_ascii_uppercase()) && best.len() > 5;
+    best[usize::from(capital)..].to_string()
+}
+
+/// Where the wording whose anchor stands at `hit` starts, and its normalised length, if all of it is there.
+fn whole(view: &[u8], hit: usize, wording: &Wording) -> Option<(usize, usize)> {
+    let from = hit.saturating_sub(AROUND.start);
+    let to = view.len().min(hit + AROUND.end);
+    let (mut text, mut places) = (Vec::with_capacity(to - from), Vec::with_capacity(to - from));
+    normalise_mapped(&view[from..to], |byte, at| {
+        text.push(byte);
+        places.push(from + at);
+    });
+    let range = wording.find(&text)?;
+    let start = places[range.start];
+    Some((if wording.opens_with_placeholder() { placeholder_start(view, start) } else { start }, range.len()))
+}
+
+/// Where the placeholder that ends at `end` starts: behind the last separator before it.
+fn placeholder_start(view: &[u8], end: usize) -> usize {
+    let from = end.saturating_sub(48);
+    let separator = |b: &u8| matches!(b, b':' | b'"' | b'\'' | b'-' | b'[' | b'\n' | b'=');
+    view[from..end].iter().rposition(separator).map_or(from, |at| from + at + 1)
+}
+
+/// Whether a text that starts at `start` stands where clients print messages: at the start of a line, behind a status,
+/// behind a key like `message`, or behind the colon or dash of a line about a failure. In a sentence it is a quotation.
+fn is_message(view: &[u8], start: usize) -> bool {
+    let before = view[..start].trim_ascii_end();
+    let before = strip_end(before, &["\"", "'", "`", "“", "「", "'", "("]).trim_ascii_end();
+    if before.is_empty() || view[before.len()..start].contains(&b'\n') || is_bullet(before) {
+        return true;
+    }
+    if status_at_end(strip_end(before, &["-", "–", "—", ":", "："]).trim_ascii_end()) {
+        return true;
+    }
+    let separated = [":", "：", "=", "-", "–", "—", ">", "|", "·", "]"].iter().any(|s| before.ends_with(s.as_bytes()));
+    let lead = &before[before.len().saturating_sub(LEAD)..];
+    separated && (speaks_of_failure(lead) || message_key(before))
+}
+
+fn strip_end<'a>(text: &'a [u8], ends: &[&str]) -> &'a [u8] {
+    ends.iter().find_map(|e| text.strip_suffix(e.as_bytes())).unwrap_or(text)
+}
+
+fn is_bullet(before: &[u8]) -> bool {
+    matches!(before.trim_ascii(), b"-" | b"*" | b">" | b"#" | b"\xE2\x8E\xBF" | b"|")
+}
+
+fn message_key(before: &[u8]) -> bool {
+    let key = before.trim_ascii_end();
+    let key = strip_end(key, &[":", "="]).trim_ascii_end();
+    let key = strip_end(key, &["\"", "'"]);
+    ["message", "msg", "reason", "detail", "details", "description"].iter().any(|k| key.ends_with(k.as_bytes()))
+}
+
+/// Whether `text` ends with an HTTP status of an error.
+pub fn status_at_end(text: &[u8]) -> bool {
+    let text = strip_end(text, &[")", "]"]);
+    let digits = text.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+    digits == 3 && matches!(text[text.len() - 3], b'4' | b'5')
+}
+
+impl Found {
+    /// Whether `catalogue`'s row is one of the HTTP table.
+    pub fn is_http(&self, catalogue: &Catalogue) -> bool {
+        catalogue.rows()[self.row].category == Category::Http
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(view: &str) -> Option<u32> {
+        let catalogue = Catalogue::built_in();
+        let found = Texts::new(&catalogue).find(view.as_bytes(), false);
+        found.first().map(|f| catalogue.rows()[f.row].code)
+    }
+
+    #[test]
+    fn anchors_have_nothing_in_them_that_clients_change() {
+        assert_eq!(anchor("您当前使用该API的并发数过高，请降低并发"), "的并发数过高");
+        assert_eq!(
+            anchor("Insufficient balance or no resource package. x"),
+            "nsufficient balance or no resource package"
+        );
+        assert_eq!(anchor("Prompt 超长"), "超长");
+    }
+
+    #[test]
+    fn messages_are_found_where_clients_print_them() {
+        for (line, expected) in [
+            ("openai.RateLimitError: Error code: 429 - 您的账户已达到速率限制，请您控制请求频率", 1302),
+            ("429 余额不足或无可用资源包,请充值。", 1113),
+            ("litellm.BadRequestError: ZaiException - Invalid API parameter, please check the documentation.", 1210),
+            ("relay error (channel id 1, user id: 1): 您当前使用该 API 的并发数过高，请降低并发", 1302),
+            ("\"message\":\"Insufficient balance or no resource package. Please recharge.\"", 1113),
+            ("Error code: 429 - Usage limit reached for 5 hour. Your limit will reset at 2026-01-25", 1308),
+            ("Error: 429 该模型当前访问量过大，请您稍后再试，或切换其他模型如 x", 1312),
+            ("Error: 429 该模型当前访问量过大，请您稍后再试", 1305),
+            ("ZaiException - The messages parameter is illegal. Please check the documentation.", 1214),
+            ("error: \"messages 参数非法。请检查文档。\"", 1214),
+        ] {
+            assert_eq!(code(line), Some(expected), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_sentence_that_quotes_a_message_is_none() {
+        assert_eq!(code("错误码 1301 表示系统检测到输入或生成内容可能包含不安全或敏感内容"), None);
+        assert_eq!(code("INFO docs say Rate limit reached for requests means 1302"), None);
+        assert_eq!(code("Error code: 429 - Rate limit reached for gpt-4o in organization"), None);
+    }
+}

@@ -1,0 +1,157 @@
+//! When a line says that it was written.
+
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::{Offset, TimeZone};
+use memchr::memmem;
+
+/// Milliseconds since the epoch.
+pub type Millis = i64;
+
+/// How much of a line is looked at for a time at its head.
+const HEAD: usize = 96;
+
+/// Keys of times in structured lines.
+const KEYS: [&[u8]; 6] = [b"\"timestamp\"", b"\"time\"", b"\"ts\"", b"\"@timestamp\"", b"timestamp=", b"time="];
+
+/// The time of a line: from its head, or from a key of a structured line. Times without an offset are of `zone`.
+pub fn of(line: &[u8], zone: &TimeZone) -> Option<Millis> {
+    in_text(&line[..line.len().min(HEAD)], zone).or_else(|| keyed(line, zone))
+}
+
+/// The first time in `text`.
+pub fn in_text(text: &[u8], zone: &TimeZone) -> Option<Millis> {
+    let mut at = 0;
+    while at + 19 <= text.len() {
+        let rest = &text[at..];
+        let fresh = at == 0 || !text[at - 1].is_ascii_digit();
+        if rest[0].is_ascii_digit()
+            && fresh
+            && let Some(millis) = iso(rest, zone).or_else(|| nginx(rest, zone))
+        {
+            return Some(millis);
+        }
+        at += 1;
+    }
+    None
+}
+
+fn keyed(line: &[u8], zone: &TimeZone) -> Option<Millis> {
+    KEYS.iter().find_map(|key| {
+        let at = memmem::find(line, key)? + key.len();
+        let rest = line[at..].trim_ascii_start();
+        let rest = rest.strip_prefix(b":").unwrap_or(rest).trim_ascii_start();
+        let quoted = rest.strip_prefix(b"\"");
+        quoted.map_or_else(|| epoch(rest), |text| in_text(&text[..text.len().min(40)], zone))
+    })
+}
+
+/// Seconds, with or without a fraction, or milliseconds since the epoch.
+fn epoch(text: &[u8]) -> Option<Millis> {
+    let digits = text.iter().take_while(|b| b.is_ascii_digit()).count();
+    let number = decimal(&text[..digits])?;
+    match digits {
+        10 => Some(number * 1_000 + fraction(&text[digits..]).0),
+        13 => Some(number),
+        _ => None,
+    }
+}
+
+/// `2026-08-10 08:54:07,768`, `2026-08-10T08:54:07.768Z`, `2025/03/24 - 19:30:16`, with or without an offset.
+fn iso(text: &[u8], zone: &TimeZone) -> Option<Millis> {
+    let separator = *text.get(4)?;
+    if !matches!(separator, b'-' | b'/') || text.get(7) != Some(&separator) {
+        return None;
+    }
+    let (year, month, day) = (decimal(&text[..4])?, decimal(&text[5..7])?, decimal(&text[8..10])?);
+    let gap = text[10..].iter().take(3).take_while(|b| matches!(b, b' ' | b'T' | b't' | b'-' | b'_')).count();
+    (gap > 0).then(|| clock(date(year, month, day)?, &text[10 + gap..], zone)).flatten()
+}
+
+/// `26/Sep/2026:12:00:00 +0800`.
+fn nginx(text: &[u8], zone: &TimeZone) -> Option<Millis> {
+    const MONTHS: &[u8] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
+    if text.get(2) != Some(&b'/') || text.get(6) != Some(&b'/') || text.get(11) != Some(&b':') {
+        return None;
+    }
+    let month = MONTHS.chunks(3).position(|m| m == &text[3..6])?;
+    let month = i64::try_from(month).ok()? + 1;
+    clock(date(decimal(&text[7..11])?, month, decimal(&text[..2])?)?, &text[12..], zone)
+}
+
+fn date(year: i64, month: i64, day: i64) -> Option<Date> {
+    let small = |n: i64| i8::try_from(n).ok();
+    Date::new(i16::try_from(year).ok()?, small(month)?, small(day)?).ok()
+}
+
+/// `08:54:07,768 +0800` behind a date.
+fn clock(date: Date, text: &[u8], zone: &TimeZone) -> Option<Millis> {
+    if text.get(2) != Some(&b':') || text.get(5) != Some(&b':') {
+        return None;
+    }
+    let small = |range: std::ops::Range<usize>| decimal(text.get(range)?).and_then(|n| i8::try_from(n).ok());
+    let time = Time::new(small(0..2)?, small(3..5)?, small(6..8)?.min(59), 0).ok()?;
+    let (millis, len) = fraction(&text[8..]);
+    let zone = offset(text[8 + len..].trim_ascii_start()).map_or_else(|| zone.clone(), Offset::to_time_zone);
+    let stamp = zone.to_ambiguous_timestamp(DateTime::from_parts(date, time)).compatible().ok()?;
+    Some(stamp.as_millisecond() + millis)
+}
+
+/// `.768` or `,768…` as milliseconds, and its length.
+fn fraction(text: &[u8]) -> (Millis, usize) {
+    if !matches!(text.first(), Some(b'.' | b',')) {
+        return (0, 0);
+    }
+    let digits = text[1..].iter().take_while(|b| b.is_ascii_digit()).count();
+    let three = text[1..].iter().copied().take(digits).chain(std::iter::repeat(b'0')).take(3);
+    (three.fold(0, |n, d| n * 10 + Millis::from(d - b'0')), 1 + digits)
+}
+
+/// `Z`, `+08:00`, `+0800`.
+fn offset(text: &[u8]) -> Option<Offset> {
+    let sign = match text.first()? {
+        b'Z' | b'z' => return Some(Offset::UTC),
+        b'+' => 1,
+        b'-' => -1,
+        _ => return None,
+    };
+    let hours = decimal(text.get(1..3)?)?;
+    let minutes = if text.get(3) == Some(&b':') { text.get(4..6) } else { text.get(3..5) };
+    let minutes = minutes.and_then(decimal)?;
+    Offset::from_seconds(i32::try_from(sign * (hours * 3_600 + minutes * 60)).ok()?).ok()
+}
+
+fn decimal(digits: &[u8]) -> Option<i64> {
+    let all = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    all.then(|| digits.iter().fold(0i64, |n, d| n.wrapping_mul(10).wrapping_add(i64::from(d - b'0'))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_in_every_common_form() {
+        let shanghai = Offset::constant(8).to_time_zone();
+        for line in [
+            "2026-08-10 08:54:07,768 - httpx - INFO",
+            "[2026-08-10 08:54:07.768] x",
+            "2026-08-10T00:54:07.768Z stderr",
+            "2026-08-10T08:54:07.768123+08:00 x",
+            r#"1.2.3.4 - - [10/Aug/2026:08:54:07 +0800] "POST"#,
+            "[ERROR] 2026/08/10 - 08:54:07 | x",
+            r#"{"model":"glm","level":"error","timestamp":"2026-08-10T00:54:07.768Z"}"#,
+            r#"{"level":50,"time":1786323247768,"pid":15083}"#,
+            r#"{"level":"x","ts":1786323247.768}"#,
+        ] {
+            let millis = of(line.as_bytes(), &shanghai).unwrap_or_default();
+            assert_eq!(millis / 1_000, 1_786_323_247, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_none() {
+        for line in ["", "no time", "2026-13-40 99:99:99", "12345678901234567890123", "\"time\":12", "2026-08-10"] {
+            assert_eq!(of(line.as_bytes(), &TimeZone::UTC), None, "{line}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Values behind keys, however the client quoted them: JSON, escaped JSON, Python and JavaScript objects, Rust's Debug,
+//! Java's toString, logfmt.
+
+/// A number behind `code`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Code {
+    /// The number.
+    pub number: u32,
+    /// Whether it stands in quotes.
+    pub quoted: bool,
+    /// How many bytes were read, the number included.
+    pub len: usize,
+}
+
+/// What may stand between a value and what holds it in Rust's Debug and in serde_json's.
+const WRAPPERS: [&[u8]; 3] = [b"Some(", b"String(", b"Number("];
+
+/// Reads the number of an error behind the word `code`: 4xx, 5xx, or 1000 and more.
+pub fn code(after: &[u8]) -> Option<Code> {
+    let mut at = separator(after)?;
+    let before = at;
+    at += quotes(&after[at..]);
+    while let Some(wrapper) = WRAPPERS.iter().find(|w| after[at..].starts_with(w)) {
+        at += wrapper.len();
+        at += quotes(&after[at..]);
+    }
+    let quoted = after[before..at].iter().any(|b| matches!(b, b'"' | b'\'' | b'`'));
+    let (number, len) = number(&after[at..])?;
+    let error = matches!(number, 400..=599 | 1_000..=99_999);
+    error.then_some(Code { number, quoted, len: at + len })
+}
+
+/// A whole number of 3 to 5 digits that is not part of a longer word.
+pub fn number(text: &[u8]) -> Option<(u32, usize)> {
+    let len = text.iter().take_while(|b| b.is_ascii_digit()).count();
+    let ends = !text.get(len).is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_'))
+        || text.get(len) == Some(&b'.') && !text.get(len + 1).is_some_and(u8::is_ascii_digit);
+    if !(3..=5).contains(&len) || !ends {
+        return None;
+    }
+    let number = text[..len].iter().fold(0, |n, d| n * 10 + u32::from(d - b'0'));
+    Some((number, len))
+}
+
+/// The bytes between a key and its value: closing quotes of the key, `:` or `=`, white space.
+pub fn separator(after_key: &[u8]) -> Option<usize> {
+    let mut at = quotes(after_key);
+    at += spaces(&after_key[at..]);
+    if !matches!(after_key.get(at), Some(b':' | b'=')) {
+        return None;
+    }
+    at += 1;
+    Some(at + spaces(&after_key[at..]))
+}
+
+/// How many quote characters and backslashes `text` starts with; at most eight, so that hostile text costs nothing.
+pub fn quotes(text: &[u8]) -> usize {
+    text.iter().take(8).take_while(|b| matches!(b, b'"' | b'\'' | b'`' | b'\\')).count()
+}
+
+fn spaces(text: &[u8]) -> usize {
+    text.iter().take(8).take_while(|b| matches!(b, b' ' | b'\t')).count()
+}
+
+/// The keys under which clients print why an answer ended.
+const FINISH_KEYS: [&[u8]; 4] = [b"finish_reason", b"finishReason", b"stop_reason", b"finish"];
+
+/// Reads the value of `finish_reason` and its like at the start of `text`; `null` and `None` are no value.
+pub fn finish_reason(text: &[u8]) -> Option<&[u8]> {
+    let key = FINISH_KEYS.iter().find(|k| text.starts_with(k))?;
+    let after = &text[key.len()..];
+    // `Unmapped finish_reason 'sensitive'`: a quoted value behind nothing but a space.
+    let bare = || (after.starts_with(b" '") || after.starts_with(b" \"")).then_some(1);
+    let mut at = separator(after).or_else(bare)?;
+    at += quotes(&after[at..]);
+    while let Some(wrapper) = WRAPPERS.iter().find(|w| after[at..].starts_with(w)) {
+        at += wrapper.len();
+        at += quotes(&after[at..]);
+    }
+    let value = &after[at..];
+    let len = value.iter().take(40).take_while(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'-')).count();
+    let value = &value[..len];
+    let none: [&[u8]; 6] = [b"", b"null", b"None", b"undefined", b"nil", b"NULL"];
+    (!none.contains(&value)).then_some(value)
+}
+
+/// Whether `start..end` of `text` is a whole host name, or the end of one behind a dot.
+pub fn is_host(text: &[u8], start: usize, end: usize) -> bool {
+    let word = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    let before = start.checked_sub(1).and_then(|i| text.get(i));
+    let after = match text.get(end) {
+        Some(b'.') => text.get(end + 1),
+        other => other,
+    };
+    !word(before) && !word(after)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_read_however_it_is_quoted() {
+        for text in
+            ["\":\"1113\"", "': '1113'", "\\\":\\\"1113\\\"", "=1113,", ": 1113\n", "\": Some(String(\"1113\"))"]
+        {
+            assert_eq!(code(text.as_bytes()).map(|c| c.number), Some(1113), "{text}");
+        }
+        for text in [" 1113", ": 111", ": 1113ms", ":1.5", ": 200", "\":null", "s=[1302]", ": 123456", ": 1113.5", ""] {
+            assert_eq!(code(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(code(b"=429.").map(|c| (c.number, c.quoted)), Some((429, false)));
+    }
+
+    #[test]
+    fn a_finish_reason_is_a_value_and_not_null() {
+        assert_eq!(finish_reason(b"finish_reason=sensitive x"), Some(&b"sensitive"[..]));
+        assert_eq!(finish_reason(b"finish_reason\":\"tool_calls\"}"), Some(&b"tool_calls"[..]));
+        assert_eq!(finish_reason(b"finishReason: 'content-filter',"), Some(&b"content-filter"[..]));
+        assert_eq!(finish_reason(b"finish_reason\":null"), None);
+        assert_eq!(finish_reason(b"finished: yes"), None);
+    }
+
+    #[test]
+    fn a_host_is_a_whole_name() {
+        let host = |text: &str| {
+            let at = text.find("z.ai").unwrap();
+            is_host(text.as_bytes(), at, at + 4)
+        };
+        assert!(host("https://api.z.ai/api"));
+        assert!(host("host=z.ai."));
+        assert!(!host("jazz.ai"));
+        assert!(!host("z.ais"));
+        assert!(!host("z.ai.example"));
+    }
+}

@@ -1,0 +1,182 @@
+//! `scan`: the same line as `serve`, walked once over whole files.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use flate2::read::MultiGzDecoder;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::config::Config;
+use crate::ledger::{LabelSet, Ledger, SetId, Snapshot};
+use crate::log::{self, Parser, Progress};
+use crate::recognise::time::Millis;
+use crate::runner::wall_clock;
+use crate::source::{Buffer, glob_paths};
+
+/// What a scan found.
+#[derive(Debug)]
+pub struct Found {
+    /// The counts.
+    pub snapshot: Arc<Snapshot>,
+    /// Files read.
+    pub files: u64,
+    /// What was read of them.
+    pub read: log::Read,
+    /// Lines that looked like errors of the API.
+    pub look_alikes: u64,
+    /// Files that could not be read, with the reason.
+    pub failed: Vec<String>,
+}
+
+/// Reads `paths` (files, globs, `-` for standard input) from beginning to end.
+pub fn scan(paths: &[String], config: &Config) -> Found {
+    let mut scan = Scan {
+        config,
+        ledger: Ledger::new(config.limits.unknown_codes),
+        parser: Parser::default(),
+        buffer: Buffer::new(config.limits.line_bytes),
+        read: log::Read::default(),
+        files: 0,
+        failed: Vec::new(),
+    };
+    let files = scan.expand(paths);
+    let bar = progress_bar(&files);
+    if files.is_empty() {
+        scan.ledger.open(LabelSet::new(), &config.recogniser.catalogue);
+    }
+    for path in files {
+        if let Err(e) = scan.file(&path, &bar) {
+            scan.failed.push(format!("cannot read {}: {e}", path.display()));
+        }
+    }
+    bar.finish_and_clear();
+    let snapshot = scan.ledger.snapshot(std::iter::empty(), &config.recogniser.catalogue, wall_clock());
+    Found {
+        snapshot: Arc::new(snapshot),
+        files: scan.files,
+        read: scan.read,
+        look_alikes: scan.ledger.look_alikes(),
+        failed: scan.failed,
+    }
+}
+
+struct Scan<'a> {
+    config: &'a Config,
+    ledger: Ledger,
+    parser: Parser,
+    buffer: Buffer,
+    read: log::Read,
+    files: u64,
+    failed: Vec<String>,
+}
+
+impl Scan<'_> {
+    /// The files that the arguments mean. A name that exists is taken as it stands, even with wildcards in it.
+    fn expand(&mut self, paths: &[String]) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        for path in paths {
+            if path == "-" || Path::new(path).exists() {
+                files.push(PathBuf::from(path));
+                continue;
+            }
+            match glob_paths(path) {
+                Ok(found) if found.is_empty() => self.failed.push(format!("cannot read {path}: no such file")),
+                Ok(found) => files.extend(found),
+                Err(e) => self.failed.push(format!("cannot read {path}: {e}")),
+            }
+        }
+        files
+    }
+
+    fn file(&mut self, path: &Path, bar: &ProgressBar) -> io::Result<()> {
+        if path.as_os_str() == "-" {
+            let set = self.ledger.open(LabelSet::new(), &self.config.recogniser.catalogue);
+            return self.pour(bar.wrap_read(io::stdin().lock()), set, wall_clock());
+        }
+        let file = File::open(path)?;
+        let meta = file.metadata()?;
+        if meta.is_dir() {
+            return Err(io::Error::new(
+                io::ErrorKind::IsADirectory,
+                "it is a directory; name the files in it, or a glob",
+            ));
+        }
+        // A line without a time was written no later than its file was.
+        let written = meta.modified().map_or_else(|_| wall_clock(), |m| millis(m).min(wall_clock()));
+        let labels = labels_of(self.config, path);
+        let set = self.ledger.open(labels, &self.config.recogniser.catalogue);
+        let mut file = bar.wrap_read(file);
+        let mut magic = [0; 2];
+        let head = read_head(&mut file, &mut magic)?;
+        let whole = magic[..head].chain(file);
+        if magic == [0x1F, 0x8B] {
+            self.pour(MultiGzDecoder::new(whole), set, written)
+        } else {
+            self.pour(whole, set, written)
+        }
+    }
+
+    fn pour(&mut self, mut reader: impl Read, set: SetId, written: Millis) -> io::Result<()> {
+        let Self { config, ledger, parser, buffer, read, .. } = self;
+        let catalogue = &config.recogniser.catalogue;
+        let mut progress = Progress::default();
+        buffer.clear();
+        self.files += 1;
+        loop {
+            let take = |block: &[u8]| {
+                let mut tell = |event| ledger.count(set, event, catalogue, written);
+                let new = parser.feed(&config.recogniser, &mut progress, block, config.limits.line_bytes, &mut tell);
+                read.bytes += new.bytes;
+                read.lines += new.lines;
+                read.too_long += new.too_long;
+                usize::try_from(new.bytes).unwrap_or(block.len())
+            };
+            match buffer.step(|room| reader.read(room), take) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        for event in progress.held() {
+            ledger.count(set, event, catalogue, written);
+        }
+        Ok(())
+    }
+}
+
+fn read_head(file: &mut impl Read, head: &mut [u8; 2]) -> io::Result<usize> {
+    let mut len = 0;
+    while len < head.len() {
+        match file.read(&mut head[len..])? {
+            0 => break,
+            n => len += n,
+        }
+    }
+    Ok(len)
+}
+
+/// The labels that the configuration gives a file: those of the first source whose globs match its path.
+fn labels_of(config: &Config, path: &Path) -> LabelSet {
+    let full = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let matches = |glob: &String| glob::Pattern::new(glob).is_ok_and(|p| p.matches_path(path) || p.matches_path(&full));
+    let source = config.sources.iter().find(|s| s.paths.iter().any(matches));
+    source.map(|s| s.labels_of(&full.to_string_lossy())).unwrap_or_default()
+}
+
+fn progress_bar(files: &[PathBuf]) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bytes = files.iter().filter_map(|f| std::fs::metadata(f).ok()).map(|m| m.len()).sum();
+    let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
+    ProgressBar::new(bytes).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// A system time as milliseconds since the epoch.
+fn millis(time: SystemTime) -> Millis {
+    time.duration_since(UNIX_EPOCH).map_or(0, |d| Millis::try_from(d.as_millis()).unwrap_or(Millis::MAX))
+}

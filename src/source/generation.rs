@@ -1,0 +1,81 @@
+//! The generations of a log beside it in its folder: what became of a file that was renamed, copied or compressed, and which
+//! generations came and went unseen.
+
+use std::fs::{self, DirEntry, File, Metadata};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirEntryExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use flate2::read::MultiGzDecoder;
+
+use super::identity::{FileId, Mark};
+
+/// A file in a log's folder whose name begins with the log's.
+#[derive(Debug)]
+pub struct Relative {
+    /// Its path.
+    pub path: PathBuf,
+    /// What `stat` says.
+    pub meta: Metadata,
+    /// Whether its name is the log's with something behind it: only these can be generations that were never seen.
+    pub successor: bool,
+}
+
+impl Relative {
+    /// Which file it is.
+    pub fn id(&self) -> FileId {
+        FileId::of(&self.meta)
+    }
+
+    /// Whether its name says that it is compressed.
+    pub fn is_gz(&self) -> bool {
+        self.path.extension().is_some_and(|e| e == "gz")
+    }
+
+    /// When it was made, where the file system knows; otherwise when it was last written. A compressed file keeps the time
+    /// of its original only as the latter.
+    pub fn born(&self) -> Option<SystemTime> {
+        let modified = self.meta.modified().ok();
+        if self.is_gz() { modified } else { self.meta.created().ok().or(modified) }
+    }
+
+    /// Whether it holds what `mark` knows, up to `position`.
+    pub fn holds(&self, mark: &Mark, position: u64) -> io::Result<bool> {
+        let file = File::open(&self.path)?;
+        if self.is_gz() {
+            return mark.stands_in_stream(&mut MultiGzDecoder::new(file), position).or(Ok(false));
+        }
+        Ok(self.meta.len() >= position && mark.stands_in(&file)?)
+    }
+}
+
+/// The regular files beside `path` that may be generations of its log: those whose names begin with its name
+/// ([`Relative::successor`]) or with its stem, and the file `wanted` whatever its name. `path` itself is left out.
+pub fn relatives(path: &Path, wanted: Option<FileId>) -> io::Result<Vec<Relative>> {
+    let name = path.file_name().unwrap_or_default().as_bytes();
+    let stem = path.file_stem().unwrap_or_default().as_bytes();
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let other = entry.file_name();
+        let other = other.as_bytes();
+        let named = other.starts_with(stem) || wanted.is_some_and(|id| id.has_inode(entry.ino()));
+        if named && other != name {
+            let successor = other.len() > name.len() && other.starts_with(name);
+            found.extend(relative(&entry, successor));
+        }
+    }
+    Ok(found)
+}
+
+fn relative(entry: &DirEntry, successor: bool) -> Option<Relative> {
+    // It may be gone again by now.
+    let meta = entry.metadata().ok().filter(Metadata::is_file)?;
+    Some(Relative { path: entry.path(), meta, successor })
+}

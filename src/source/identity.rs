@@ -1,0 +1,194 @@
+//! Which file is it? Not its name: device, inode, and what it holds where we have read.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, MetadataExt};
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Bytes at the start of a file that tell it from others.
+const HEAD: usize = 1024;
+
+/// Bytes before a position that tell whether the file is still what it was when it was read up to there.
+const TAIL: usize = 256;
+
+/// A file as the system knows it. A number that may be used again once the file is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    /// The identity of a file.
+    pub fn of(meta: &Metadata) -> Self {
+        Self { device: meta.dev(), inode: meta.ino() }
+    }
+
+    /// Whether the file has this number on its device.
+    pub fn has_inode(self, inode: u64) -> bool {
+        self.inode == inode
+    }
+}
+
+/// A part of a file's content.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Window {
+    at: u64,
+    len: u64,
+    hash: u64,
+}
+
+impl Window {
+    fn of(at: u64, bytes: &[u8]) -> Self {
+        Self { at, len: bytes.len() as u64, hash: xxh3_64(bytes) }
+    }
+
+    fn stands_in(&self, file: &File) -> io::Result<bool> {
+        let mut bytes = [0; HEAD];
+        let bytes = &mut bytes[..usize::try_from(self.len).unwrap_or(HEAD).min(HEAD)];
+        match file.read_exact_at(bytes, self.at) {
+            Ok(()) => Ok(xxh3_64(bytes) == self.hash),
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+/// What a file held where it was read: its head, and the bytes before the position. Two generations of a log that begin
+/// with the same banner differ in the second.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    head: Window,
+    tail: Window,
+    /// The last bytes that were consumed, from which the tail is made.
+    #[serde(skip)]
+    recent: Vec<u8>,
+}
+
+impl Mark {
+    /// The mark of a file that is followed from `position` on.
+    pub fn at(file: &File, position: u64) -> io::Result<Self> {
+        let mut mark = Self::default();
+        let from = position.saturating_sub(TAIL as u64);
+        mark.recent.resize(usize::try_from(position - from).unwrap_or(TAIL), 0);
+        file.read_exact_at(&mut mark.recent, from)?;
+        mark.tail = Window::of(from, &mark.recent);
+        mark.grow_head(file, position)?;
+        Ok(mark)
+    }
+
+    /// After a restart: takes the bytes before `position` from the file again, if they are still what they were.
+    pub fn refresh(&mut self, file: &File, position: u64) -> io::Result<()> {
+        if self.tail.len > 0 && self.tail.stands_in(file)? {
+            self.recent = Self::at(file, position)?.recent;
+        }
+        Ok(())
+    }
+
+    /// Whether the position is the start of a line.
+    pub fn ends_a_line(&self) -> bool {
+        self.recent.last().is_none_or(|b| *b == b'\n')
+    }
+
+    /// `bytes` were consumed, up to `position`.
+    pub fn consumed(&mut self, bytes: &[u8], position: u64) {
+        if bytes.len() >= TAIL {
+            self.recent.clear();
+        }
+        self.recent.extend_from_slice(&bytes[bytes.len().saturating_sub(TAIL)..]);
+        let excess = self.recent.len().saturating_sub(TAIL);
+        self.recent.drain(..excess);
+        self.tail = Window::of(position - self.recent.len() as u64, &self.recent);
+    }
+
+    /// Takes in more of the head, as far as it has been read.
+    pub fn grow_head(&mut self, file: &File, position: u64) -> io::Result<()> {
+        if self.head.len >= position.min(HEAD as u64) {
+            return Ok(());
+        }
+        let mut bytes = vec![0; usize::try_from(position).unwrap_or(HEAD).min(HEAD)];
+        file.read_exact_at(&mut bytes, 0)?;
+        self.head = Window::of(0, &bytes);
+        Ok(())
+    }
+
+    /// Whether `file` still holds, before the position, what was read there.
+    pub fn tail_stands_in(&self, file: &File) -> io::Result<bool> {
+        self.tail.stands_in(file)
+    }
+
+    /// Whether `file` holds all that the mark knows: it is the same content, whatever its name and number.
+    pub fn stands_in(&self, file: &File) -> io::Result<bool> {
+        Ok(self.head.len > 0 && self.head.stands_in(file)? && self.tail.stands_in(file)?)
+    }
+
+    /// Reads up to `position` of a stream (a compressed copy), and tells whether the mark stood there.
+    pub fn stands_in_stream(&self, stream: &mut impl Read, position: u64) -> io::Result<bool> {
+        let mut head = Vec::with_capacity(HEAD);
+        let mut recent: Vec<u8> = Vec::new();
+        let mut limited = stream.take(position);
+        let mut block = vec![0; 64 * 1024];
+        let mut seen = 0u64;
+        loop {
+            let n = limited.read(&mut block)?;
+            if n == 0 {
+                break;
+            }
+            seen += n as u64;
+            let room = HEAD.saturating_sub(head.len());
+            head.extend_from_slice(&block[..n.min(room)]);
+            recent.extend_from_slice(&block[n.saturating_sub(TAIL)..n]);
+            let excess = recent.len().saturating_sub(TAIL);
+            recent.drain(..excess);
+        }
+        let head_len = usize::try_from(self.head.len).unwrap_or(HEAD);
+        let tail_len = usize::try_from(self.tail.len).unwrap_or(TAIL);
+        let head_stands = self.head.len > 0 && head.get(..head_len).is_some_and(|h| xxh3_64(h) == self.head.hash);
+        let tail = recent.len().checked_sub(tail_len).map(|from| &recent[from..]);
+        Ok(seen == position && head_stands && tail.is_some_and(|t| xxh3_64(t) == self.tail.hash))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn file(content: &[u8]) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(content).unwrap();
+        file
+    }
+
+    #[test]
+    fn generations_with_the_same_banner_are_told_apart_by_what_was_read_last() {
+        let banner = b"=".repeat(2_000);
+        let one = [&banner[..], b"first generation\n"].concat();
+        let two = [&banner[..], b"second generation\n"].concat();
+        let mark = Mark::at(&file(&one), one.len() as u64).unwrap();
+        assert!(mark.stands_in(&file(&one)).unwrap());
+        assert!(!mark.stands_in(&file(&two)).unwrap());
+        assert!(mark.stands_in(&file(&[&one[..], b"more\n"].concat())).unwrap());
+    }
+
+    #[test]
+    fn a_mark_grows_with_what_is_consumed() {
+        let content: Vec<u8> = (0..5_000u32).flat_map(|i| format!("line {i}\n").into_bytes()).collect();
+        let whole = file(&content);
+        let mut mark = Mark::default();
+        let mut position = 0;
+        for chunk in content.chunks(77) {
+            position += chunk.len() as u64;
+            mark.consumed(chunk, position);
+            mark.grow_head(&whole, position).unwrap();
+            assert!(mark.stands_in(&whole).unwrap());
+        }
+        let expected = Mark::at(&whole, position).unwrap();
+        assert_eq!(mark, expected);
+        assert!(mark.stands_in_stream(&mut &content[..], position).unwrap());
+        assert!(!mark.stands_in_stream(&mut &content[1..], position - 1).unwrap());
+    }
+}

@@ -1,0 +1,239 @@
+//! One open file that is read as it grows.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::buffer::Buffer;
+use super::identity::{FileId, Mark};
+use crate::log::{Progress, Read};
+use crate::recognise::time::Millis;
+
+/// An open file, and how far it has been read.
+#[derive(Debug)]
+pub struct Tail {
+    /// Which file it is.
+    pub id: FileId,
+    /// The name it was last known by.
+    pub path: PathBuf,
+    /// Which label set its counts go to.
+    pub set: usize,
+    /// The byte to read next: always the start of a line, or of the rest of one that is skipped.
+    pub position: u64,
+    /// What its bytes have told so far.
+    pub progress: Progress,
+    /// What it held up to the position.
+    pub mark: Mark,
+    /// Its size when it was last looked at.
+    pub size: u64,
+    /// When it was last written to.
+    pub written: Millis,
+    /// When more of it was last read.
+    pub grown: Millis,
+    /// The size up to which there was nothing but an unfinished line.
+    waiting_at: u64,
+    file: File,
+}
+
+/// A tail as it is saved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedTail {
+    /// Which file it is.
+    pub id: FileId,
+    /// The name it was last known by.
+    pub path: PathBuf,
+    /// How far it was read.
+    pub position: u64,
+    /// What it held there.
+    pub mark: Mark,
+    /// What its bytes have told so far.
+    pub progress: Progress,
+    /// When it was last written to.
+    pub written: Millis,
+}
+
+/// What a look at a tail shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Nothing new.
+    Quiet,
+    /// There is more to read.
+    Grown,
+    /// What was read is no longer there: truncated, or rewritten.
+    Rewritten,
+}
+
+impl Tail {
+    /// Opens `path` to be read from `position` on.
+    pub fn open(path: &Path, position: u64, set: usize, now: Millis) -> io::Result<Self> {
+        let file = open(path)?;
+        let meta = file.metadata()?;
+        let mark = Mark::at(&file, position)?;
+        let mut tail = Self::of(file, path, &meta, set, now);
+        tail.position = position;
+        tail.mark = mark;
+        Ok(tail)
+    }
+
+    /// Opens `path` to be read from its end on. A line that is being written is left out as a whole.
+    pub fn open_at_end(path: &Path, set: usize, now: Millis) -> io::Result<Self> {
+        let size = open(path)?.metadata()?.len();
+        let mut tail = Self::open(path, size, set, now)?;
+        if !tail.mark.ends_a_line() {
+            tail.progress.skip_line();
+        }
+        Ok(tail)
+    }
+
+    /// Opens a file that was followed before, at `path`, where it was left.
+    pub fn resume(saved: SavedTail, path: &Path, set: usize, now: Millis) -> io::Result<Self> {
+        let file = open(path)?;
+        let meta = file.metadata()?;
+        let mut tail = Self::of(file, path, &meta, set, now);
+        tail.position = saved.position;
+        tail.mark = saved.mark;
+        tail.progress = saved.progress;
+        tail.mark.refresh(&tail.file, tail.position)?;
+        Ok(tail)
+    }
+
+    fn of(file: File, path: &Path, meta: &Metadata, set: usize, now: Millis) -> Self {
+        Self {
+            id: FileId::of(meta),
+            path: path.to_path_buf(),
+            set,
+            position: 0,
+            progress: Progress::default(),
+            mark: Mark::default(),
+            size: meta.len(),
+            written: modified(meta),
+            grown: now,
+            waiting_at: u64::MAX,
+            file,
+        }
+    }
+
+    /// The tail as it is saved.
+    pub fn save(&self) -> SavedTail {
+        SavedTail {
+            id: self.id,
+            path: self.path.clone(),
+            position: self.position,
+            mark: self.mark.clone(),
+            progress: self.progress.clone(),
+            written: self.written,
+        }
+    }
+
+    /// Takes in what `stat` says of the file.
+    pub fn observe(&mut self, meta: &Metadata) {
+        self.size = meta.len();
+        self.written = modified(meta);
+    }
+
+    /// Asks the open file itself; tells whether it still has a name.
+    pub fn stat(&mut self) -> io::Result<bool> {
+        let meta = self.file.metadata()?;
+        self.observe(&meta);
+        Ok(meta.nlink() > 0)
+    }
+
+    /// Whether there is anything to do, by what was last observed.
+    pub fn state(&self) -> io::Result<State> {
+        if self.size < self.position {
+            return Ok(State::Rewritten);
+        }
+        if self.size == self.position || self.size == self.waiting_at {
+            return Ok(State::Quiet);
+        }
+        Ok(if self.mark.tail_stands_in(&self.file)? { State::Grown } else { State::Rewritten })
+    }
+
+    /// Reads up to `budget` bytes, handing blocks to `feed`, which tells what it consumed. Returns how much was consumed
+    /// and whether the end was reached.
+    pub fn read(
+        &mut self,
+        buffer: &mut Buffer,
+        budget: u64,
+        now: Millis,
+        mut feed: impl FnMut(&mut Progress, &[u8]) -> Read,
+    ) -> io::Result<(Read, bool)> {
+        buffer.clear();
+        let mut total = Read::default();
+        let mut at = self.position;
+        loop {
+            let Self { file, progress, mark, position, .. } = self;
+            let take = |block: &[u8]| {
+                let new = feed(progress, block);
+                let taken = usize::try_from(new.bytes).unwrap_or(block.len());
+                *position += new.bytes;
+                if taken > 0 {
+                    mark.consumed(&block[..taken], *position);
+                }
+                total.add(new);
+                taken
+            };
+            let new = buffer.step(|room| file.read_at(room, at), take);
+            let new = match new {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                other => other?,
+            };
+            at += new as u64;
+            let end = new == 0;
+            if end || total.bytes >= budget {
+                self.size = self.size.max(at);
+                self.waiting_at = if end && at > self.position { at } else { u64::MAX };
+                if total.bytes > 0 {
+                    self.grown = now;
+                    self.mark.grow_head(&self.file, self.position)?;
+                }
+                return Ok((total, end));
+            }
+        }
+    }
+
+    /// Starts again at the beginning of the same file.
+    pub fn rewind(&mut self) {
+        self.position = 0;
+        self.mark = Mark::default();
+        self.waiting_at = u64::MAX;
+    }
+
+    /// When the file was made, where the file system knows; otherwise when it was last written.
+    pub fn born(&self) -> io::Result<std::time::SystemTime> {
+        let meta = self.file.metadata()?;
+        meta.created().or_else(|_| meta.modified())
+    }
+
+    /// Bytes written and not read.
+    pub fn lag(&self) -> u64 {
+        self.size.saturating_sub(self.position)
+    }
+}
+
+impl Read {
+    fn add(&mut self, new: Read) {
+        self.bytes += new.bytes;
+        self.lines += new.lines;
+        self.too_long += new.too_long;
+    }
+}
+
+/// Opens a regular file. Never waits: opening a FIFO without a writer would.
+fn open(path: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    Ok(file)
+}
+
+/// When a file was last written to.
+pub fn modified(meta: &Metadata) -> Millis {
+    meta.mtime() * 1_000 + meta.mtime_nsec() / 1_000_000
+}
