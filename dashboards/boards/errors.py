@@ -133,8 +133,9 @@ def build():
         "zai-errors", "Z.ai API / Errors", "What is failing at the Z.ai API: codes with their documentation, limits, policy, statuses, budget.",
         promql.ERRORS, [kit.objective_variable(), kit.runbooks_variable()],
         [
+            (None, [(4, budget())]),
             ("Codes", [(12, [(24, code_table())]), (12, [(24, conditions_over_time())])]),
             ("How much", [(9, amounts()), (8, shares())]),
-            ("Error budget", [(4, budget()), (8, burn_over_time())]),
+            ("Error budget", [(8, burn_over_time())]),
         ],
     )

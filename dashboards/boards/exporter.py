@@ -89,7 +89,7 @@ def exporter_table():
             Column("pod", "Pod", None, {"custom.minWidth": 200}),
             Column("instance", "Instance", 140),
             Column("version", "Version", 70),
-            Column(value_of("B"), "Running for", 100, {"unit": "s", "decimals": 1}),
+            Column(value_of("B"), "Up for", 80, {"unit": "s", "decimals": 1}),
             Column(value_of("C"), "Files", 50, {"unit": "none", "decimals": 0}),
             Column(value_of("D"), "Lag", 65, {"unit": "bytes"}),
             Column(value_of("H"), "Last read", 140, {"unit": "dateTimeFromNow"}),
@@ -98,7 +98,7 @@ def exporter_table():
             Column(value_of("G"), "Series", 60, {"unit": "none", "decimals": 0}),
             Column(value_of("I"), "Config read", 140, {"unit": "dateTimeFromNow"}),
         ],
-        sort_by="Running for", descending=False, no_value="No exporter in this selection.",
+        sort_by="Up for", descending=False, no_value="No exporter in this selection.",
     )
 
 

@@ -212,7 +212,8 @@ def details():
                   "{{code}} {{condition}}"), unit="locale", colour=kit.ORANGE)),
         (14, kit.table_panel(
             41, "Alerts that fire now", "Needs the alert rules of this project in the same Prometheus.",
-            [Query(promql.milliseconds(f"min {promql.by(keys)}({since}) and {now}"))],
+            # An alert that fires for less than a step is at none of the steps yet.
+            [Query(promql.milliseconds(f"min {promql.by(keys)}({since}) and {now} or 0 * {now} + time()"))],
             [
                 Column("severity", "Severity", 75, {"mappings": [severities], "custom.cellOptions": kit.coloured_background()}),
                 Column("alertname", "Alert", None, {"custom.minWidth": 170, "links": [kit.link("What to do", "${runbooks}")]}),

@@ -110,9 +110,10 @@ def seen_in_range(*matchers: str, labels: tuple[str, ...]) -> str:
 
 
 def first_seen(*matchers: str, labels: tuple[str, ...]) -> str:
-    """The earliest failure in the range shown, to one step of the graph."""
+    """The earliest failure in the range shown, to one step of the graph; within the first step, the newest."""
     return (
         f"min {by(labels)}(min_over_time(({metric(LAST_SEEN, *matchers)} > {RANGE_START})[$__range:$__interval]))"
+        f" or {seen_in_range(*matchers, labels=labels)}"
     )
 
 

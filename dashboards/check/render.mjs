@@ -91,13 +91,22 @@ async function serve(files, request) {
   return server;
 }
 
-/** Texts that do not fit into what they stand in: titles, and the numbers and words of tiles. */
+/** Titles that do not fit: of panels and of columns. (The words of tiles are made as small as they must be.) */
 function cutOff() {
   const cut = [];
   for (const panel of document.querySelectorAll('[data-panel]')) {
-    for (const element of panel.querySelectorAll('h2, [data-testid*="BigValue"] span, [role="columnheader"] span, [role="columnheader"] button')) {
-      if (element.scrollWidth > element.clientWidth + 1 && getComputedStyle(element).overflow === 'hidden') {
+    for (const element of panel.querySelectorAll('h2')) {
+      if (element.scrollWidth > element.clientWidth + 1) {
         cut.push(`panel ${panel.dataset.panel}: "${element.textContent}" is cut off`);
+      }
+    }
+    for (const button of panel.querySelectorAll('[role="columnheader"] button')) {
+      const words = document.createRange();
+      words.selectNodeContents(button);
+      const { left, right } = button.closest('[role="columnheader"]').getBoundingClientRect();
+      const text = words.getBoundingClientRect();
+      if (text.left < left || text.right > right) {
+        cut.push(`panel ${panel.dataset.panel}: the column "${button.textContent}" is too narrow for its title`);
       }
     }
   }
@@ -145,12 +154,37 @@ async function draw(browser, server, request, view, board) {
     }
     complaints.push(...(await page.evaluate(cutOff)), ...(await page.evaluate(tablesWithoutRows)));
     const picture = await page.locator('#board').screenshot();
-    // 128 colours are enough for a board, and make the file a third as large.
-    await sharp(picture).png({ palette: true, colours: 128, effort: 10 }).toFile(join(given.pictures, `${board.uid}${view.name}.png`));
+    // 256 colours are enough for a board, and make the file half as large.
+    await sharp(picture).png({ palette: true, colours: 256, dither: 0, effort: 10 }).toFile(join(given.pictures, `${board.uid}${view.name}.png`));
     return { panels: findings.length, queries: findings.reduce((sum, { queries }) => sum + queries, 0), complaints };
   } finally {
     await context.close();
   }
+}
+
+// Ways to break a panel that must not pass, and what has to be said of each.
+const BREAKAGES = [
+  { name: 'a metric that does not exist', change: (panel) => (panel.targets[0].expr = 'sum(zai_no_such_metric{job=~"$job"})'), says: 'No data' },
+  { name: 'an expression that is none', change: (panel) => (panel.targets[0].expr = 'sum('), says: 'Prometheus refused' },
+  { name: 'a variable that is none', change: (panel) => (panel.targets[0].expr = 'up{job=~"$jobs"}'), says: 'is no variable' },
+  { name: 'a kind of panel that is none', change: (panel) => (panel.type = 'stats'), says: 'drawing failed' },
+  { name: 'a field option that is none', change: (panel) => panel.fieldConfig.overrides.push({ matcher: { id: 'byName', options: 'Value' }, properties: [{ id: 'colour', value: 'red' }] }), says: 'no option of a field' },
+  { name: 'a title that does not fit', change: (panel) => (panel.title = 'A title that does not fit into three columns of the grid'), says: 'cut off' },
+];
+
+/** What passes the broken boards would pass anything. */
+async function complainsOfBrokenBoards(browser, server, request, sound) {
+  const board = structuredClone(sound);
+  board.panels = BREAKAGES.map(({ change }, index) => {
+    const panel = structuredClone(sound.panels[0]);
+    Object.assign(panel, { id: 1000 + index, gridPos: { x: 3 * index, y: 0, w: 3, h: 4 } });
+    change(panel);
+    return panel;
+  });
+  const { complaints } = await draw(browser, server, request, { name: '-broken', choice: {}, width: 1280, theme: 'dark' }, board);
+  const missed = BREAKAGES.filter(({ says }, index) => !complaints.some((each) => each.startsWith(`panel ${1000 + index}`) && each.includes(says)));
+  missed.forEach(({ name }) => console.log(`FAIL the check does not complain of ${name}; it says: ${complaints.join('; ')}`));
+  return missed.length === 0;
 }
 
 async function main() {
@@ -167,6 +201,11 @@ async function main() {
   let failures = 0;
   let total = 0;
   try {
+    const sound = JSON.parse(await readFile(join(HERE, '..', `${BOARDS[0]}.json`), 'utf8'));
+    const complains = await complainsOfBrokenBoards(browser, server, request, sound);
+    console.log(`${complains ? 'ok  ' : 'FAIL'} a broken board in ${BREAKAGES.length} ways is complained of`);
+    failures += complains ? 0 : 1;
+    total += 1;
     for (const view of VIEWS) {
       for (const uid of BOARDS) {
         const board = JSON.parse(await readFile(join(HERE, '..', `${uid}.json`), 'utf8'));

@@ -30,7 +30,7 @@ import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RULES = REPOSITORY / "alerts" / "zai.rules.yaml"
-HISTORY_STEP = 30
+HISTORY_STEP = 60
 LIMIT = 60  # Seconds to wait for anything here: far more than it takes.
 
 # Samples of the replayed history must not carry the clock of the replay.
@@ -312,7 +312,7 @@ class Stack:
         for index in range(int((end - start) // HISTORY_STEP)):
             until = start + HISTORY_STEP * (index + 1)
             for service in SERVICES:
-                if (service.every_code or service.ends) and index % 60:  # Half an hour: each code some times, not thousands of lines a step.
+                if (service.every_code or service.ends) and index % 30:  # Half an hour: each code some times, not thousands of lines a step.
                     lines = ""
                 else:
                     lines = self.story.lines(service, until - HISTORY_STEP, until)
@@ -414,7 +414,9 @@ class Stack:
         wait_for("the failure of the service that ends", lambda: self.query(counted))
         self._end(self.processes["ended"])
         wait_for("Prometheus to miss the exporter that has ended", lambda: self.query('up{namespace="ended"} == 0'))
-        wait_for("an alert to fire", lambda: self._number('count(ALERTS{alertname=~"Zai.*", alertstate="firing", severity="critical"})'))
+        for selector in ('namespace="every-code"', 'job="laptop"', *(['namespace="support"'] if self.history else [])):
+            firing = f'ALERTS{{alertname="ZaiBalanceExhausted", alertstate="firing", {selector}}}'
+            wait_for(f"ZaiBalanceExhausted of {selector} to fire", lambda: self.query(firing))
 
     def _number(self, expression: str) -> float:
         result = self.query(expression)

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 
 import pytest
+import yaml
 from board_files import FOLDER, UIDS, load
 from generate import rendered
 
@@ -68,3 +69,22 @@ def test_fits_the_types_of_grafana(verdicts, uid):
 @pytest.mark.parametrize("breakage", BREAKAGES, ids=lambda breakage: breakage.__name__)
 def test_a_broken_board_does_not_fit(verdicts, breakage):
     assert verdicts[f"{breakage.__name__}.json"].startswith("FAIL")
+
+
+def test_the_provisioning_example_names_what_grafana_needs():
+    """Keys by Grafana's documentation of provisioning; a misspelt one would be passed over in silence."""
+    provider = yaml.safe_load((FOLDER / "provisioning" / "dashboards.yaml").read_text(encoding="utf-8"))
+    assert provider["apiVersion"] == 1
+    [entry] = provider["providers"]
+    assert set(entry) == {"name", "folder", "type", "disableDeletion", "allowUiUpdates", "updateIntervalSeconds", "options"}
+    assert entry["type"] == "file" and entry["options"].keys() == {"path"}
+    source = yaml.safe_load((FOLDER / "provisioning" / "datasource.yaml").read_text(encoding="utf-8"))
+    assert [each["type"] for each in source["datasources"]] == ["prometheus"]
+
+
+def test_the_readme_shows_a_picture_of_each_board():
+    readme = (FOLDER / "README.md").read_text(encoding="utf-8")
+    for uid in UIDS:
+        picture = FOLDER / "pictures" / f"{uid}.png"
+        assert f"(pictures/{uid}.png)" in readme
+        assert picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size < 300_000

@@ -88,6 +88,14 @@ def test_first_seen_is_before_last_seen_and_in_the_range(stack):
         assert stack.start_of_data - 1 <= first[code] < last[code], code
 
 
+def test_what_began_within_the_last_step_is_listed(stack):
+    """On a long range a step is minutes; an alert or an account that failed a minute ago must not wait for it."""
+    for panel, query in ((41, 0), (10, 1)):
+        listed = answer(stack, "zai-overview", panel, BROKEN, query)
+        within_a_step = answer(stack, "zai-overview", panel, BROKEN, query, step_seconds=86399)
+        assert len(within_a_step) >= len(listed) > 0
+
+
 def test_errors_are_counted_and_attributed(stack):
     counted = {row["metric"]["code"]: float(row["value"][1]) for row in answer(stack, "zai-overview", 10, BROKEN, 2)}
     pods = {row["metric"]["code"]: float(row["value"][1]) for row in answer(stack, "zai-overview", 10, BROKEN, 3)}
