@@ -31,6 +31,8 @@ CONFIGURATION = ROOT / "docs/CONFIGURATION.md"
 NOT_OURS = {"target", "node_modules", ".git", ".venv", ".pytest_cache", ".cache"}
 # Names that begin like a metric: a label of alerts, the crate.
 OTHER_NAMES = {"zai_scope", "zai_exporter"}
+# Flags of every command, which explain themselves.
+EVERYWHERE = {"--help", "--version"}
 LIMIT_SECONDS = 60
 
 # Two values of one label where one is allowed: a metric that has no series until something is folded is in the scrape too.
@@ -174,7 +176,7 @@ def check_flags():
                     faults.append(f"{relative(CONFIGURATION)}: the row of {flag} lacks its {what} {value}")
     for number, line in enumerate(text.splitlines(), 1):
         for flag in re.findall(r"`(--[a-z][a-z.-]*)", line):
-            if flag not in known:
+            if flag not in known | EVERYWHERE:
                 faults.append(f"{relative(CONFIGURATION)}:{number}: no command has the flag {flag}")
     return faults
 
@@ -186,14 +188,15 @@ def flags(command):
     for line in done.stdout.splitlines():
         if match := re.match(r"\s+(?:-\w, )?(--[a-z][a-z.-]*)", line):
             found.append([match[1], None, None])
-        elif match := re.match(r"\s+\[([A-Z|]+)\]\.\.\.$", line):
+        elif match := re.match(r"\s+(\[[A-Z|]+\]\.\.\.)$", line):
+            # In a table, a bar has to be escaped.
             found.append([match[1].replace("|", r"\|"), None, None])
         elif found:
             if match := re.search(r"\[env: (\w+)=", line):
                 found[-1][1] = match[1]
             if match := re.search(r"\[default: ([^\]]+)\]", line):
                 found[-1][2] = match[1]
-    return [entry for entry in found if entry[0] not in {"--help", "--version"}]
+    return [entry for entry in found if entry[0] not in EVERYWHERE]
 
 
 # ---- links ------------------------------------------------------------------------------------------------------------
