@@ -1,6 +1,6 @@
 """Write the dashboards from their source in `boards`. With --check: write nothing, fail if a file differs.
 
-    python dashboards/generate.py [--check]
+python dashboards/generate.py [--check]
 """
 
 import sys
@@ -33,7 +33,9 @@ def main(arguments: list[str]) -> int:
             path.write_text(text, encoding="utf-8")
             print(f"wrote dashboards/{name}")
     if stale:
-        print(f"differ from dashboards/boards: {', '.join(stale)}; run `python dashboards/generate.py`", file=sys.stderr)
+        print(
+            f"differ from dashboards/boards: {', '.join(stale)}; run `python dashboards/generate.py`", file=sys.stderr
+        )
     return 1 if stale else 0
 
 

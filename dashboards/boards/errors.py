@@ -14,7 +14,9 @@ DEAD = "|".join(condition for condition, (_, colour) in CONDITIONS.items() if co
 def code_table():
     newest = promql.milliseconds(promql.seen_in_range(labels=CODE_ROW))
     return kit.table_panel(
-        10, "Codes seen", "Every code seen in the range shown, with what the documentation says about it. \"First seen\" is the first in "
+        10,
+        "Codes seen",
+        'Every code seen in the range shown, with what the documentation says about it. "First seen" is the first in '
         "the range, to one step. Category and condition are the labels by which to select it in Prometheus.",
         [
             Query(promql.documented(newest, "category_name", "message", "solution")),
@@ -24,15 +26,31 @@ def code_table():
         [
             Column("code", "Code", 60),
             Column("category", "Category", 125),
-            Column("condition", "Condition", 150, {"custom.cellOptions": kit.coloured_text(), "mappings": [
-                kit.words({condition: (condition, colour) for condition, (_, colour) in CONDITIONS.items() if condition != "policy_block"})]}),
+            Column(
+                "condition",
+                "Condition",
+                150,
+                {
+                    "custom.cellOptions": kit.coloured_text(),
+                    "mappings": [
+                        kit.words(
+                            {
+                                condition: (condition, colour)
+                                for condition, (_, colour) in CONDITIONS.items()
+                                if condition != "policy_block"
+                            }
+                        )
+                    ],
+                },
+            ),
             Column(value_of("C"), "Errors", 70, kit.COUNT),
             Column(value_of("B"), "First seen", 155, {"unit": "dateTimeAsIso"}),
             Column(value_of("A"), "Last seen", 145, {"unit": "dateTimeFromNow"}),
             Column("message", "The API says", None, kit.wrapped_text(180)),
             Column("solution", "What to do", None, kit.wrapped_text(180)),
         ],
-        sort_by="Errors", no_value="No failed call in this range.",
+        sort_by="Errors",
+        no_value="No failed call in this range.",
     )
 
 
@@ -41,15 +59,24 @@ def conditions_over_time():
     kinds = ('code!="1301"', 'code="1301"')
 
     def by_condition(window: str) -> str:
-        blocking, refused = (f"sum by (condition) (increase({promql.metric(promql.ERRORS, kind)}{window}))" for kind in kinds)
+        blocking, refused = (
+            f"sum by (condition) (increase({promql.metric(promql.ERRORS, kind)}{window}))" for kind in kinds
+        )
         return f'{blocking} or label_replace({refused}, "condition", "prompt refused", "", "")'
 
     return kit.timeline(
-        11, "When which condition held", "One line per condition that failed a call in the range shown. Grey: no failure. Orange: "
+        11,
+        "When which condition held",
+        "One line per condition that failed a call in the range shown. Grey: no failure. Orange: "
         "failures. Red: failures that no retry mends. Prompts refused as sensitive (1301) have a line of their own.",
-        Query(f"(({by_condition(f'[{promql.RATE}]')}) > bool 0) and on (condition) (({by_condition(RANGE_END)}) > 0)", "{{condition}}"),
+        Query(
+            f"(({by_condition(f'[{promql.RATE}]')}) > bool 0) and on (condition) (({by_condition(RANGE_END)}) > 0)",
+            "{{condition}}",
+        ),
         mappings=[kit.words({0: ("none", kit.GREY), 1: ("failing", kit.ORANGE)})],
-        regexp_overrides=((f"/^({DEAD})$/", {"mappings": [kit.words({0: ("none", kit.GREY), 1: ("failing", kit.RED)})]}),),
+        regexp_overrides=(
+            (f"/^({DEAD})$/", {"mappings": [kit.words({0: ("none", kit.GREY), 1: ("failing", kit.RED)})]}),
+        ),
     )
 
 
@@ -59,16 +86,35 @@ def most_frequent(labels: tuple[str, ...], count: int) -> str:
 
 def amounts():
     by_code = promql.rate(promql.ERRORS, labels=CODE_ROW)
-    limits = 'condition=~"concurrency_limit|rate_limit|quota_exhausted|overloaded"'
+    limits = promql.rate(
+        promql.ERRORS, 'condition=~"concurrency_limit|rate_limit|quota_exhausted|overloaded"', labels=CODE_ROW
+    )
+    # Of a client that logs no more than the status: most are limits, and the alert counts them as such.
+    bare = promql.rate(promql.ERRORS, 'category="http", code="429", condition="unspecified"', labels=CODE_ROW)
     return [
-        (12, kit.graph(
-            20, "Errors by code", "Failed calls per second, of the ten codes that failed most calls in the range shown.",
-            [Query(f"{by_code} and {most_frequent(CODE_ROW, 10)}", "{{code}} {{condition}}")],
-            unit="reqps", stacked=True)),
-        (12, kit.graph(
-            21, "Limits by code", "Calls per second refused for concurrency, frequency, quota or overload of the API.",
-            [Query(promql.rate(promql.ERRORS, limits, labels=CODE_ROW) + " > 0", "{{code}} {{condition}}")],
-            unit="reqps", stacked=True, no_value="No call refused for a limit.")),
+        (
+            12,
+            kit.graph(
+                20,
+                "Errors by code",
+                "Failed calls per second, of the ten codes that failed most calls in the range shown.",
+                [Query(f"{by_code} and {most_frequent(CODE_ROW, 10)}", "{{code}} {{condition}}")],
+                unit="reqps",
+                stacked=True,
+            ),
+        ),
+        (
+            12,
+            kit.graph(
+                21,
+                "Limits by code",
+                "Calls per second refused for concurrency, frequency, quota or overload of the API, and bare answers 429.",
+                [Query(f"({limits} or {bare}) > 0", "{{code}} {{condition}}")],
+                unit="reqps",
+                stacked=True,
+                no_value="No call refused for a limit.",
+            ),
+        ),
     ]
 
 
@@ -78,22 +124,54 @@ def shares():
     sensitive = promql.rate(promql.ERRORS, 'code="1301"')
     ended = promql.rate(promql.FINISH, 'finish_reason=~"sensitive|content_filter"')
     return [
-        (8, kit.graph(
-            30, "Policy", "Share of the calls blocked by policy (1300 and its like) and refused as sensitive content: code 1301, or a stream "
-            "that ended for it.",
-            [Query(f"{blocked} / {calls}", "blocked"), Query(f"({sensitive} + ({ended} or vector(0))) / {calls}", "sensitive")],
-            unit="percentunit", soft_maximum=0.05,
-            overrides=(("blocked", kit.fixed_colour(kit.RED)), ("sensitive", kit.fixed_colour(kit.YELLOW))))),
-        (8, kit.graph(
-            31, "HTTP statuses", "HTTP answers of the API per second that the logs show.",
-            [Query(promql.rate(promql.HTTP, labels=("status",)), "{{status}}")], unit="reqps", stacked=True,
-            overrides=(("200", kit.fixed_colour(kit.GREEN)),), no_value="The logs show no HTTP answer of the API.")),
-        (8, kit.graph(
-            32, "Ends of streams", "Streamed answers per second by their finish_reason. Streams that fail carry no code: sensitive and "
-            "network_error show here alone.",
-            [Query(promql.rate(promql.FINISH, labels=("finish_reason",)) + " > 0", "{{finish_reason}}")], unit="reqps", stacked=True,
-            overrides=(("stop", kit.fixed_colour(kit.GREEN)), ("length", kit.fixed_colour(kit.BLUE)), ("sensitive", kit.fixed_colour(kit.YELLOW)),
-                       ("network_error", kit.fixed_colour(kit.RED))), no_value="The logs show no end of a stream.")),
+        (
+            8,
+            kit.graph(
+                30,
+                "Policy",
+                "Share of the calls blocked by policy (1300 and its like) and refused as sensitive content: code 1301, or a stream "
+                "that ended for it.",
+                [
+                    Query(f"{blocked} / {calls}", "blocked"),
+                    Query(f"({sensitive} + ({ended} or vector(0))) / {calls}", "sensitive"),
+                ],
+                unit="percentunit",
+                soft_maximum=0.05,
+                overrides=(("blocked", kit.fixed_colour(kit.RED)), ("sensitive", kit.fixed_colour(kit.YELLOW))),
+            ),
+        ),
+        (
+            8,
+            kit.graph(
+                31,
+                "HTTP statuses",
+                "HTTP answers of the API per second that the logs show.",
+                [Query(promql.rate(promql.HTTP, labels=("status",)), "{{status}}")],
+                unit="reqps",
+                stacked=True,
+                overrides=(("200", kit.fixed_colour(kit.GREEN)),),
+                no_value="The logs show no HTTP answer of the API.",
+            ),
+        ),
+        (
+            8,
+            kit.graph(
+                32,
+                "Ends of streams",
+                "Streamed answers per second by their finish_reason. Streams that fail carry no code: sensitive and "
+                "network_error show here alone.",
+                [Query(promql.rate(promql.FINISH, labels=("finish_reason",)) + " > 0", "{{finish_reason}}")],
+                unit="reqps",
+                stacked=True,
+                overrides=(
+                    ("stop", kit.fixed_colour(kit.GREEN)),
+                    ("length", kit.fixed_colour(kit.BLUE)),
+                    ("sensitive", kit.fixed_colour(kit.YELLOW)),
+                    ("network_error", kit.fixed_colour(kit.RED)),
+                ),
+                no_value="The logs show no end of a stream.",
+            ),
+        ),
     ]
 
 
@@ -103,15 +181,30 @@ def budget():
 
     def burn_tile(panel_id: int, window: str, limit: float, severity: str):
         return kit.stat_panel(
-            panel_id, f"Burn {window}", f"How many times as fast as the objective allows the error budget was spent in the last "
+            panel_id,
+            f"Burn {window}",
+            f"How many times as fast as the objective allows the error budget was spent in the last "
             f"{window}. Above {limit:g} for both of its windows an alert of severity {severity} fires.",
-            Query(promql.burn(window)), unit="suffix:×", decimals=1,
-            steps=((None, kit.GREEN), (1, kit.YELLOW), (limit, kit.RED if severity == "critical" else kit.ORANGE)))
+            Query(promql.burn(window)),
+            unit="suffix:×",
+            decimals=1,
+            steps=((None, kit.GREEN), (1, kit.YELLOW), (limit, kit.RED if severity == "critical" else kit.ORANGE)),
+        )
 
     return [
-        (6, kit.stat_panel(
-            40, "Budget left", "What is left of the error budget of the range shown, at the objective chosen at the top. Negative: more was "
-            "spent than there was.", Query(f"({spent}) or vector(1)"), unit="percentunit", decimals=0, steps=steps)),
+        (
+            6,
+            kit.stat_panel(
+                40,
+                "Budget left",
+                "What is left of the error budget of the range shown, at the objective chosen at the top. Negative: more was "
+                "spent than there was.",
+                Query(f"({spent}) or vector(1)"),
+                unit="percentunit",
+                decimals=0,
+                steps=steps,
+            ),
+        ),
         (6, burn_tile(41, "1h", 14.4, "critical")),
         (6, burn_tile(42, "6h", 6, "critical")),
         (6, burn_tile(43, "1d", 3, "warning")),
@@ -120,18 +213,29 @@ def budget():
 
 def burn_over_time():
     return [
-        (24, kit.graph(
-            44, "Burn rate", "How many times as fast as the objective allows the error budget is spent. The alerts compare the longer windows "
-            "with 14.4 (1h), 6 (6h) and 3 (1d).",
-            [Query(promql.burn(window), window) for window in ("5m", "1h", "6h", "1d")], unit="suffix:×", decimals=1,
-            marks=((3, kit.YELLOW), (6, kit.ORANGE), (14.4, kit.RED)))),
+        (
+            24,
+            kit.graph(
+                44,
+                "Burn rate",
+                "How many times as fast as the objective allows the error budget is spent. The alerts compare the longer windows "
+                "with 14.4 (1h), 6 (6h) and 3 (1d).",
+                [Query(promql.burn(window), window) for window in ("5m", "1h", "6h", "1d")],
+                unit="suffix:×",
+                decimals=1,
+                marks=((3, kit.YELLOW), (6, kit.ORANGE), (14.4, kit.RED)),
+            ),
+        ),
     ]
 
 
 def build():
     return kit.board(
-        "zai-errors", "Z.ai API / Errors", "What is failing at the Z.ai API: codes with their documentation, limits, policy, statuses, budget.",
-        promql.ERRORS, [kit.objective_variable(), kit.runbooks_variable()],
+        "zai-errors",
+        "Z.ai API / Errors",
+        "What is failing at the Z.ai API: codes with their documentation, limits, policy, statuses, budget.",
+        promql.ERRORS,
+        [kit.objective_variable()],
         [
             (None, [(4, budget())]),
             ("Codes", [(12, [(24, code_table())]), (12, [(24, conditions_over_time())])]),

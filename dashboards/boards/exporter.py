@@ -40,28 +40,108 @@ def exporters_down() -> str:
 def tiles():
     good_at_zero = ((None, kit.GREEN), (1, kit.ORANGE))
     return [
-        (3, kit.stat_panel(1, "Up", "Exporters that Prometheus scrapes.", Query(exporters_up() + " or vector(0)"),
-                           unit="none", decimals=0, steps=((None, kit.RED), (1, kit.GREEN)))),
-        (3, kit.stat_panel(2, "Down", "Targets that were exporters in the range shown, and cannot be scraped now.", Query(exporters_down()),
-                           unit="none", decimals=0, steps=((None, kit.RED), (0, kit.GREEN), (1, kit.RED)),
-                           mappings=[kit.words({-1: ("none found", kit.RED), 0: ("none", kit.GREEN)})])),
-        (3, kit.stat_panel(3, "Largest lag", "Bytes written to the logs and not yet read, of the exporter that is furthest behind. The alert "
-                           "fires above 16 MiB.", Query(f"max({own('lag_bytes')})"), unit="bytes",
-                           steps=((None, kit.GREEN), (1024 * 1024, kit.YELLOW), (16 * 1024 * 1024, kit.RED)))),
-        (3, kit.stat_panel(4, "No log file", "Exporters that follow no file at all: a wrong path, or an application that has not written yet.",
-                           Query(f"count({own('files_followed')} == 0) or 0 * count({own('files_followed')})"), unit="none", decimals=0,
-                           steps=good_at_zero, mappings=[kit.words({0: ("none", kit.GREEN)})])),
-        (3, kit.stat_panel(5, "Read errors", "Failed reads and lines cut for their length, in the range shown.",
-                           Query(in_range("read_errors_total", "lines_too_long_total")), unit="none", decimals=0, steps=good_at_zero)),
-        (3, kit.stat_panel(6, "Given up", "Bytes of files that went away before they were read, in the range shown. Failures in them are "
-                           "not counted.", Query(in_range("abandoned_bytes_total")), unit="bytes", steps=good_at_zero)),
-        (3, kit.stat_panel(7, "Commits", "Commits of counts and positions that failed, in the range shown.",
-                           Query(in_range("state_commit_failures_total")), unit="suffix: failed", decimals=0,
-                           steps=((None, kit.GREEN), (1, kit.RED)), mappings=[kit.words({0: ("OK", kit.GREEN)})])),
-        (3, kit.stat_panel(8, "Config", "Exporters that refused the configuration file at the last reload, and run on with the old one.",
-                           Query(f"count({own('config_last_reload_successful')} == 0) or 0 * count({own('config_last_reload_successful')})"),
-                           unit="suffix: refused", decimals=0, steps=((None, kit.GREEN), (1, kit.RED)),
-                           mappings=[kit.words({0: ("OK", kit.GREEN)})])),
+        (
+            3,
+            kit.stat_panel(
+                1,
+                "Up",
+                "Exporters that Prometheus scrapes.",
+                Query(exporters_up() + " or vector(0)"),
+                unit="none",
+                decimals=0,
+                steps=((None, kit.RED), (1, kit.GREEN)),
+            ),
+        ),
+        (
+            3,
+            kit.stat_panel(
+                2,
+                "Down",
+                "Targets that were exporters in the range shown, and cannot be scraped now.",
+                Query(exporters_down()),
+                unit="none",
+                decimals=0,
+                steps=((None, kit.RED), (0, kit.GREEN), (1, kit.RED)),
+                mappings=[kit.words({-1: ("none found", kit.RED), 0: ("none", kit.GREEN)})],
+            ),
+        ),
+        (
+            3,
+            kit.stat_panel(
+                3,
+                "Largest lag",
+                "Bytes written to the logs and not yet read, of the exporter that is furthest behind. The alert "
+                "fires above 16 MiB.",
+                Query(f"max({own('lag_bytes')})"),
+                unit="bytes",
+                steps=((None, kit.GREEN), (1024 * 1024, kit.YELLOW), (16 * 1024 * 1024, kit.RED)),
+            ),
+        ),
+        (
+            3,
+            kit.stat_panel(
+                4,
+                "No log file",
+                "Exporters that follow no file at all: a wrong path, or an application that has not written yet.",
+                Query(f"count({own('files_followed')} == 0) or 0 * count({own('files_followed')})"),
+                unit="none",
+                decimals=0,
+                steps=good_at_zero,
+                mappings=[kit.words({0: ("none", kit.GREEN)})],
+            ),
+        ),
+        (
+            3,
+            kit.stat_panel(
+                5,
+                "Read errors",
+                "Failed reads and lines cut for their length, in the range shown.",
+                Query(in_range("read_errors_total", "lines_too_long_total")),
+                unit="none",
+                decimals=0,
+                steps=good_at_zero,
+            ),
+        ),
+        (
+            3,
+            kit.stat_panel(
+                6,
+                "Given up",
+                "Bytes of files that went away before they were read, in the range shown. Failures in them are "
+                "not counted.",
+                Query(in_range("abandoned_bytes_total")),
+                unit="bytes",
+                steps=good_at_zero,
+            ),
+        ),
+        (
+            3,
+            kit.stat_panel(
+                7,
+                "Commits",
+                "Commits of counts and positions that failed, in the range shown.",
+                Query(in_range("state_commit_failures_total")),
+                unit="suffix: failed",
+                decimals=0,
+                steps=((None, kit.GREEN), (1, kit.RED)),
+                mappings=[kit.words({0: ("OK", kit.GREEN)})],
+            ),
+        ),
+        (
+            3,
+            kit.stat_panel(
+                8,
+                "Config",
+                "Exporters that refused the configuration file at the last reload, and run on with the old one.",
+                Query(
+                    f"count({own('config_last_reload_successful')} == 0) or 0 * count({own('config_last_reload_successful')})"
+                ),
+                unit="suffix: refused",
+                decimals=0,
+                steps=((None, kit.GREEN), (1, kit.RED)),
+                mappings=[kit.words({0: ("OK", kit.GREEN)})],
+            ),
+        ),
     ]
 
 
@@ -69,8 +149,10 @@ def exporter_table():
     uptime = f"time() - {largest(promql.metric('process_start_time_seconds'))} and on ({', '.join(KEYS)}) {largest(own('build_info'))}"
     yes_no = kit.words({0: ("no", kit.ORANGE), 1: ("yes", kit.GREEN)})
     return kit.table_panel(
-        10, "Exporters", "One line per exporter. \"Events\": woken by the kernel; no means that it polls, which is slower (inotify limits, "
-        "network file systems). \"State\": counts survive a restart, because a state directory is set.",
+        10,
+        "Exporters",
+        'One line per exporter. "Events": woken by the kernel; no means that it polls, which is slower (inotify limits, '
+        'network file systems). "State": counts survive a restart, because a state directory is set.',
         [
             Query(f"max {promql.by((*KEYS, 'version'))}({own('build_info')})"),
             Query(uptime),
@@ -98,16 +180,45 @@ def exporter_table():
             Column(value_of("G"), "Series", 60, {"unit": "none", "decimals": 0}),
             Column(value_of("I"), "Config read", 140, {"unit": "dateTimeFromNow"}),
         ],
-        sort_by="Up for", descending=False, no_value="No exporter in this selection.",
+        sort_by="Up for",
+        descending=False,
+        no_value="No exporter in this selection.",
     )
 
 
 def reading():
     return [
-        (8, kit.graph(20, "Lines read", "Lines read per second, of each exporter.", [of_each(rate("read_lines_total"))], unit="cps")),
-        (8, kit.graph(21, "Bytes read", "Bytes read per second, of each exporter.", [of_each(rate("read_bytes_total"))], unit="Bps")),
-        (8, kit.graph(22, "Lag", "Bytes written to the logs and not yet read, of each exporter.",
-                      [of_each(largest(own("lag_bytes")))], unit="bytes", soft_maximum=1024)),
+        (
+            8,
+            kit.graph(
+                20,
+                "Lines read",
+                "Lines read per second, of each exporter.",
+                [of_each(rate("read_lines_total"))],
+                unit="cps",
+            ),
+        ),
+        (
+            8,
+            kit.graph(
+                21,
+                "Bytes read",
+                "Bytes read per second, of each exporter.",
+                [of_each(rate("read_bytes_total"))],
+                unit="Bps",
+            ),
+        ),
+        (
+            8,
+            kit.graph(
+                22,
+                "Lag",
+                "Bytes written to the logs and not yet read, of each exporter.",
+                [of_each(largest(own("lag_bytes")))],
+                unit="bytes",
+                soft_maximum=1024,
+            ),
+        ),
     ]
 
 
@@ -117,57 +228,159 @@ def files():
 
     waiting = f"sum({own('files_waiting')})"
     return [
-        (8, kit.graph(30, "Files", "Files followed, and paths named without a wildcard that do not exist yet.",
-                      [Query(f"sum({own('files_followed')})", "followed"), Query(waiting, "waiting for")], unit="none", decimals=0)),
-        (8, kit.graph(31, "Rotations", "Files rotated, truncated, and found again as a copy, about, per step of the graph.",
-                      [Query(events("rotations_total"), "rotated"), Query(events("truncations_total"), "truncated"),
-                       Query(events("copies_recovered_total"), "copies recovered")], unit="none", decimals=0, soft_maximum=1)),
-        (8, kit.graph(32, "What was not read as it should", "Failed reads, lines cut for their length, lines that look like a failure of the API "
-                      "and were not recognised, and label values folded into one for their number; about, per step of the graph.",
-                      [Query(events("read_errors_total"), "read errors"), Query(events("lines_too_long_total"), "lines too long"),
-                       Query(events("unrecognised_lookalikes_total"), "not recognised"),
-                       Query(events("label_values_folded_total") + " or vector(0)", "label values folded")],
-                      unit="none", decimals=0, soft_maximum=1)),
+        (
+            8,
+            kit.graph(
+                30,
+                "Files",
+                "Files followed, and paths named without a wildcard that do not exist yet.",
+                [Query(f"sum({own('files_followed')})", "followed"), Query(waiting, "waiting for")],
+                unit="none",
+                decimals=0,
+            ),
+        ),
+        (
+            8,
+            kit.graph(
+                31,
+                "Rotations",
+                "Files rotated, truncated, and found again as a copy, about, per step of the graph.",
+                [
+                    Query(events("rotations_total"), "rotated"),
+                    Query(events("truncations_total"), "truncated"),
+                    Query(events("copies_recovered_total"), "copies recovered"),
+                ],
+                unit="none",
+                decimals=0,
+                soft_maximum=1,
+            ),
+        ),
+        (
+            8,
+            kit.graph(
+                32,
+                "What was not read as it should",
+                "Failed reads, lines cut for their length, lines that look like a failure of the API "
+                "and were not recognised, and label values folded into one for their number; about, per step of the graph.",
+                [
+                    Query(events("read_errors_total"), "read errors"),
+                    Query(events("lines_too_long_total"), "lines too long"),
+                    Query(events("unrecognised_lookalikes_total"), "not recognised"),
+                    Query(events("label_values_folded_total") + " or vector(0)", "label values folded"),
+                ],
+                unit="none",
+                decimals=0,
+                soft_maximum=1,
+            ),
+        ),
     ]
 
 
 def commits():
     age = f"time() - {largest(own('state_last_commit_timestamp_seconds') + ' > 0')}"
     return [
-        (8, kit.graph(40, "Commits", "Commits of counts and positions per second: done, and failed.",
-                      [Query(f"sum(rate({own('state_commits_total')}[{promql.RATE}]))", "done"),
-                       Query(f"sum(rate({own('state_commit_failures_total')}[{promql.RATE}]))", "failed")],
-                      unit="ops", overrides=(("done", kit.fixed_colour(kit.GREEN)), ("failed", kit.fixed_colour(kit.RED))))),
-        (8, kit.graph(41, "Age of the last commit", "Time since counts and positions were last committed, of each exporter. It grows while "
-                      "nothing is read, which is no fault.", [of_each(age)], unit="s", soft_maximum=60)),
-        (8, kit.graph(42, "Series", "Error series of each exporter. It grows with configured labels and undocumented codes, to a limit.",
-                      [of_each(largest(own("series")))], unit="none", decimals=0)),
+        (
+            8,
+            kit.graph(
+                40,
+                "Commits",
+                "Commits of counts and positions per second: done, and failed.",
+                [
+                    Query(f"sum(rate({own('state_commits_total')}[{promql.RATE}]))", "done"),
+                    Query(f"sum(rate({own('state_commit_failures_total')}[{promql.RATE}]))", "failed"),
+                ],
+                unit="ops",
+                overrides=(("done", kit.fixed_colour(kit.GREEN)), ("failed", kit.fixed_colour(kit.RED))),
+            ),
+        ),
+        (
+            8,
+            kit.graph(
+                41,
+                "Age of the last commit",
+                "Time since counts and positions were last committed, of each exporter. It grows while "
+                "nothing is read, which is no fault.",
+                [of_each(age)],
+                unit="s",
+                soft_maximum=60,
+            ),
+        ),
+        (
+            8,
+            kit.graph(
+                42,
+                "Series",
+                "Error series of each exporter. It grows with configured labels and undocumented codes, to a limit.",
+                [of_each(largest(own("series")))],
+                unit="none",
+                decimals=0,
+            ),
+        ),
     ]
 
 
 def process():
-    def of_exporters(name: str) -> str:
+    def of_exporters(expression: str) -> str:
         """Metrics of the process have no name of their own: only of targets that are exporters."""
-        return f"{promql.metric(name)} and on (cluster, namespace, job, instance) {own('build_info')}"
+        return f"{expression} and on (cluster, namespace, job, instance) {own('build_info')}"
 
-    cpu = f"rate({promql.metric('process_cpu_seconds_total')}[{promql.RATE}]) and on (cluster, namespace, job, instance) {own('build_info')}"
-    restarts = f"changes({promql.metric('process_start_time_seconds')}[{promql.RATE}]) and on (cluster, namespace, job, instance) {own('build_info')}"
+    cpu = of_exporters(f"rate({promql.metric('process_cpu_seconds_total')}[{promql.RATE}])")
+    restarts = of_exporters(f"changes({promql.metric('process_start_time_seconds')}[{promql.RATE}])")
     return [
-        (6, kit.graph(50, "Memory", "Resident memory of each exporter. The chart's limit is 64 MiB.",
-                      [of_each(largest(of_exporters("process_resident_memory_bytes")))], unit="bytes")),
-        (6, kit.graph(51, "CPU", "Share of one core that each exporter uses.", [of_each(f"sum {promql.by(KEYS)}({cpu})")],
-                      unit="percentunit", soft_maximum=0.01)),
-        (6, kit.graph(52, "Restarts", "Restarts of each exporter, per step of the graph.",
-                      [of_each(f"sum {promql.by(KEYS)}({restarts})")], unit="none", decimals=0, soft_maximum=1)),
-        (6, kit.graph(53, "Open files", "Open file descriptors of each exporter.",
-                      [of_each(largest(of_exporters("process_open_fds")))], unit="none", decimals=0)),
+        (
+            6,
+            kit.graph(
+                50,
+                "Memory",
+                "Resident memory of each exporter. The chart's limit is 64 MiB.",
+                [of_each(largest(of_exporters(promql.metric("process_resident_memory_bytes"))))],
+                unit="bytes",
+            ),
+        ),
+        (
+            6,
+            kit.graph(
+                51,
+                "CPU",
+                "Share of one core that each exporter uses.",
+                [of_each(f"sum {promql.by(KEYS)}({cpu})")],
+                unit="percentunit",
+                soft_maximum=0.01,
+            ),
+        ),
+        (
+            6,
+            kit.graph(
+                52,
+                "Restarts",
+                "Restarts of each exporter, per step of the graph.",
+                [of_each(f"sum {promql.by(KEYS)}({restarts})")],
+                unit="none",
+                decimals=0,
+                soft_maximum=1,
+            ),
+        ),
+        (
+            6,
+            kit.graph(
+                53,
+                "Open files",
+                "Open file descriptors of each exporter.",
+                [of_each(largest(of_exporters(promql.metric("process_open_fds"))))],
+                unit="none",
+                decimals=0,
+            ),
+        ),
     ]
 
 
 def build():
     return kit.board(
-        "zai-exporter", "Z.ai API / Exporter", "Does the exporter read all that is written, and keep what it has counted.",
-        "zai_exporter_build_info", [],
+        "zai-exporter",
+        "Z.ai API / Exporter",
+        "Does the exporter read all that is written, and keep what it has counted.",
+        "zai_exporter_build_info",
+        [],
         [
             (None, [(4, tiles()), (7, [(24, exporter_table())])]),
             ("Reading", [(7, reading()), (7, files())]),

@@ -3,7 +3,16 @@
 import json
 from dataclasses import dataclass, field
 
-from grafana_foundation_sdk.builders import bargauge, common, dashboard, prometheus, stat, statetimeline, table, timeseries
+from grafana_foundation_sdk.builders import (
+    bargauge,
+    common,
+    dashboard,
+    prometheus,
+    stat,
+    statetimeline,
+    table,
+    timeseries,
+)
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import common as look
 from grafana_foundation_sdk.models import dashboard as model
@@ -87,7 +96,11 @@ def coloured_text() -> dict[str, object]:
 
 def wrapped_text(minimum_width: int) -> dict[str, object]:
     """A column of sentences: takes the width that is left. Grafana 13 reads `custom.wrapText`, those before it the cell's option."""
-    return {"custom.cellOptions": {"type": "auto", "wrapText": True}, "custom.wrapText": True, "custom.minWidth": minimum_width}
+    return {
+        "custom.cellOptions": {"type": "auto", "wrapText": True},
+        "custom.wrapText": True,
+        "custom.minWidth": minimum_width,
+    }
 
 
 # A number in full, with its thousands apart: "1,113" and not "1.11 K".
@@ -130,8 +143,20 @@ def newest_value():
     return common.ReduceDataOptions().calcs(["lastNotNull"]).values(False).fields("")
 
 
-def stat_panel(panel_id: int, title: str, description: str, query: Query, *, unit: str, steps, mappings=(), links=(),
-               decimals: int | None = None, no_value: str = "no exporter", max_points: int | None = None):
+def stat_panel(
+    panel_id: int,
+    title: str,
+    description: str,
+    query: Query,
+    *,
+    unit: str,
+    steps,
+    mappings=(),
+    links=(),
+    decimals: int | None = None,
+    no_value: str = "no exporter",
+    max_points: int | None = None,
+):
     """A tile: one number or word on its colour."""
     panel = (
         common_parts(stat.Panel(), panel_id, title, description, unit)
@@ -152,17 +177,31 @@ def stat_panel(panel_id: int, title: str, description: str, query: Query, *, uni
     if max_points is not None:
         panel.max_data_points(max_points)
     if links:
-        panel.links([
-            dashboard.DashboardLink(text).type(model.DashboardLinkType.LINK).url(url).target_blank(True)
-            for text, url in links
-        ])
+        panel.links(
+            [
+                dashboard.DashboardLink(text).type(model.DashboardLinkType.LINK).url(url).target_blank(True)
+                for text, url in links
+            ]
+        )
     return targets(panel, [query], instant=True)
 
 
-def graph(panel_id: int, title: str, description: str, queries: list[Query], *, unit: str, stacked: bool = False,
-          overrides: tuple[Override, ...] = (), minimum: float | None = 0, maximum: float | None = None,
-          decimals: int | None = None, soft_maximum: float | None = None,
-          no_value: str | None = None, marks=()):
+def graph(
+    panel_id: int,
+    title: str,
+    description: str,
+    queries: list[Query],
+    *,
+    unit: str,
+    stacked: bool = False,
+    overrides: tuple[Override, ...] = (),
+    minimum: float | None = 0,
+    maximum: float | None = None,
+    decimals: int | None = None,
+    soft_maximum: float | None = None,
+    no_value: str | None = None,
+    marks=(),
+):
     legend = (
         common.VizLegendOptions()
         .show_legend(True)
@@ -179,7 +218,9 @@ def graph(panel_id: int, title: str, description: str, queries: list[Query], *, 
         .fill_opacity(80 if stacked else 10)
         .show_points(look.VisibilityMode.NEVER)
         .span_nulls(False)
-        .stacking(common.StackingConfig().mode(look.StackingMode.NORMAL if stacked else look.StackingMode.NONE).group("A"))
+        .stacking(
+            common.StackingConfig().mode(look.StackingMode.NORMAL if stacked else look.StackingMode.NONE).group("A")
+        )
         .color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC))
         .thresholds(thresholds((None, "transparent"), *marks))
     )
@@ -200,8 +241,17 @@ def graph(panel_id: int, title: str, description: str, queries: list[Query], *, 
     return targets(panel, queries, instant=False)
 
 
-def table_panel(panel_id: int, title: str, description: str, queries: list[Query], columns: list[Column], *,
-                sort_by: str, descending: bool = True, no_value: str):
+def table_panel(
+    panel_id: int,
+    title: str,
+    description: str,
+    queries: list[Query],
+    columns: list[Column],
+    *,
+    sort_by: str,
+    descending: bool = True,
+    no_value: str,
+):
     """The queries' rows merged on the labels they share, one column for each of `columns`, nothing else.
 
     The unit is `string` but for the columns that set their own: a code is a number only to look at, and would be shown
@@ -261,7 +311,9 @@ def bar_gauge(panel_id: int, title: str, description: str, query: Query, *, unit
     )
 
 
-def timeline(panel_id: int, title: str, description: str, query: Query, *, mappings, regexp_overrides: tuple[Override, ...]):
+def timeline(
+    panel_id: int, title: str, description: str, query: Query, *, mappings, regexp_overrides: tuple[Override, ...]
+):
     panel = (
         common_parts(statetimeline.Panel(), panel_id, title, description, "none")
         .show_value(look.VisibilityMode.NEVER)
@@ -270,8 +322,13 @@ def timeline(panel_id: int, title: str, description: str, query: Query, *, mappi
         .row_height(0.8)
         .line_width(0)
         .fill_opacity(90)
-        .legend(common.VizLegendOptions().show_legend(False).display_mode(look.LegendDisplayMode.LIST)
-                .placement(look.LegendPlacement.BOTTOM).calcs([]))
+        .legend(
+            common.VizLegendOptions()
+            .show_legend(False)
+            .display_mode(look.LegendDisplayMode.LIST)
+            .placement(look.LegendPlacement.BOTTOM)
+            .calcs([])
+        )
         .tooltip(common.VizTooltipOptions().mode(look.TooltipDisplayMode.SINGLE).sort(look.SortOrder.NONE))
         .color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.THRESHOLDS))
         .thresholds(thresholds((None, GREY)))
@@ -315,9 +372,9 @@ def objective_variable():
         .label("Objective")
         .description("Share of the calls that should succeed. Set it to what the alerts were given as `objective`.")
         .values(", ".join(f"{text} : {value}" for text, value in choices.items()))
-        .options([
-            model.VariableOption(selected=text == "99 %", text=text, value=value) for text, value in choices.items()
-        ])
+        .options(
+            [model.VariableOption(selected=text == "99 %", text=text, value=value) for text, value in choices.items()]
+        )
         .current(model.VariableOption(selected=True, text="99 %", value="0.99"))
     )
 
@@ -329,7 +386,9 @@ def runbooks_variable():
 Row = tuple[int, list[tuple[int, object]]]
 
 
-def board(uid: str, title: str, description: str, series: str, extra_variables: list, rows: list[tuple[str | None, list[Row]]]):
+def board(
+    uid: str, title: str, description: str, series: str, extra_variables: list, rows: list[tuple[str | None, list[Row]]]
+):
     """A dashboard. `rows` are sections: a heading (or none) and lines of (height, [(width, panel)…]); widths add up to 24."""
     made = (
         dashboard.Dashboard(title)
@@ -343,15 +402,17 @@ def board(uid: str, title: str, description: str, series: str, extra_variables: 
         .timezone("browser")
         .variables([*variables(series), *extra_variables])
         .annotations([firing_alerts()])
-        .links([
-            dashboard.DashboardLink("Z.ai API")
-            .type(model.DashboardLinkType.DASHBOARDS)
-            .tags([TAG])
-            .icon("external link")
-            .as_dropdown(True)
-            .include_vars(True)
-            .keep_time(True)
-        ])
+        .links(
+            [
+                dashboard.DashboardLink("Z.ai API")
+                .type(model.DashboardLinkType.DASHBOARDS)
+                .tags([TAG])
+                .icon("external link")
+                .as_dropdown(True)
+                .include_vars(True)
+                .keep_time(True)
+            ]
+        )
     )
     y = 0
     for section, (heading, lines) in enumerate(rows):

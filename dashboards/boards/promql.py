@@ -152,7 +152,9 @@ OK, EARLIER, SOME, NOW = range(4)
 
 def worst(**levels: str) -> str:
     """The largest of several values; nothing only if none of them has one. The labels keep `or` from dropping all but the first."""
-    return "max(" + " or ".join(f'label_replace({level}, "why", "{why}", "", "")' for why, level in levels.items()) + ")"
+    return (
+        "max(" + " or ".join(f'label_replace({level}, "why", "{why}", "", "")' for why, level in levels.items()) + ")"
+    )
 
 
 def state(*matchers: str) -> str:

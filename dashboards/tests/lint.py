@@ -1,6 +1,6 @@
 """The rules of Grafana's dashboard-linter, and some of this project, on the JSON of a dashboard.
 
-Each rule yields complaints. Written anew, because the linter itself is a program in Go that no registry of this project has.
+Each rule yields complaints. Written anew: the linter itself is a Go program, which the tests would have to build.
 """
 
 import re
@@ -15,7 +15,20 @@ NOT_NARROWED = {"ALERTS": {"instance"}, "up": {"namespace"}}
 TARGET_LABELS = ("cluster", "namespace", "job", "instance")
 
 # Units that Grafana has and the boards use; `string` is "no unit, and no number".
-UNITS = {"none", "string", "s", "bytes", "Bps", "cps", "ops", "reqps", "percentunit", "locale", "dateTimeAsIso", "dateTimeFromNow"}
+UNITS = {
+    "none",
+    "string",
+    "s",
+    "bytes",
+    "Bps",
+    "cps",
+    "ops",
+    "reqps",
+    "percentunit",
+    "locale",
+    "dateTimeAsIso",
+    "dateTimeFromNow",
+}
 
 # Functions that ask for a window, where the graph decides on how much detail there is.
 RATES = {"rate", "increase", "irate", "delta", "changes"}
@@ -51,7 +64,10 @@ def selectors(tree) -> Iterator[tuple[promql_parser.VectorSelector, tuple]]:
 
 def template_datasource(board: dict) -> Iterator[str]:
     variables = {variable["name"]: variable for variable in board["templating"]["list"]}
-    if variables.get("datasource", {}).get("type") != "datasource" or variables["datasource"].get("query") != "prometheus":
+    if (
+        variables.get("datasource", {}).get("type") != "datasource"
+        or variables["datasource"].get("query") != "prometheus"
+    ):
         yield "has no variable `datasource` that chooses a Prometheus"
 
 
@@ -62,7 +78,12 @@ def template_labels(board: dict) -> Iterator[str]:
         if variable is None:
             yield f"has no variable `{name}`"
             continue
-        wanted = {"multi": True, "includeAll": True, "allValue": ".*", "datasource": {"type": "prometheus", "uid": "${datasource}"}}
+        wanted = {
+            "multi": True,
+            "includeAll": True,
+            "allValue": ".*",
+            "datasource": {"type": "prometheus", "uid": "${datasource}"},
+        }
         for key, value in wanted.items():
             if variable.get(key) != value:
                 yield f"variable `{name}`: {key} is {variable.get(key)!r} and should be {value!r}"
@@ -124,10 +145,11 @@ def target_rate_interval(board: dict) -> Iterator[str]:
         for function, window in re.findall(rf"\b({'|'.join(RATES)})\([^()]*?\[([^\]:]+)\]", target["expr"]):
             if window == "$__rate_interval":
                 continue
-            if window == "$__range" and panel["type"] in ("timeseries", "state-timeline") and "[$__range] @ end()" not in target["expr"]:
-                yield f"panel {panel['id']} query {target['refId']}: {function} over the whole range at each step of a graph"
+            place = f"panel {panel['id']} query {target['refId']}: {function} over [{window}]"
+            if window == "$__range" and not target["instant"] and "[$__range] @ end()" not in target["expr"]:
+                yield f"{place}, the whole range, at each step of a graph"
             if window not in FIXED_WINDOWS:
-                yield f"panel {panel['id']} query {target['refId']}: {function} over [{window}], which is neither $__rate_interval nor a window of the alerts"
+                yield f"{place}, which is neither $__rate_interval nor a window of the alerts"
 
 
 def target_labels(board: dict) -> Iterator[str]:
@@ -210,7 +232,20 @@ def tiles_say_nothing_is_there(board: dict) -> Iterator[str]:
 
 
 RULES = (
-    template_datasource, template_labels, template_reload, panel_datasource, panel_title_and_description, panel_units, panel_targets,
-    target_promql, target_rate_interval, target_labels, target_counters, uneditable, identity, layout, tables_keep_codes,
+    template_datasource,
+    template_labels,
+    template_reload,
+    panel_datasource,
+    panel_title_and_description,
+    panel_units,
+    panel_targets,
+    target_promql,
+    target_rate_interval,
+    target_labels,
+    target_counters,
+    uneditable,
+    identity,
+    layout,
+    tables_keep_codes,
     tiles_say_nothing_is_there,
 )

@@ -40,14 +40,18 @@ OWN_CLOCK = re.compile(r"^zai_exporter_\w+_timestamp_seconds")
 def exporter_binary() -> Path:
     path = Path(os.environ.get("ZAI_EXPORTER_BIN", REPOSITORY / "target" / "release" / "zai-exporter"))
     if not path.is_file():
-        raise FileNotFoundError(f"no exporter at {path}: run `cargo build --release`, or set ZAI_EXPORTER_BIN to the binary")
+        raise FileNotFoundError(
+            f"no exporter at {path}: run `cargo build --release`, or set ZAI_EXPORTER_BIN to the binary"
+        )
     return path
 
 
 def program(name: str) -> str:
     path = shutil.which(name)
     if path is None:
-        raise FileNotFoundError(f"`{name}` is not installed: `apt-get install prometheus` brings prometheus and promtool")
+        raise FileNotFoundError(
+            f"`{name}` is not installed: `apt-get install prometheus` brings prometheus and promtool"
+        )
     return path
 
 
@@ -107,7 +111,11 @@ def failed(when: float, row: dict) -> str:
     of_status = row["category"] == "http"
     status = row["code"] if of_status else (row.get("http") or [429])[0]
     message = re.sub(r"\$\{(\w+)\}", r"some \1", row["message"])
-    error = {"message": message} if of_status and row["code"] in ("400", "404", "429", "500") else {"code": row["code"], "message": message}
+    error = (
+        {"message": message}
+        if of_status and row["code"] in ("400", "404", "429", "500")
+        else {"code": row["code"], "message": message}
+    )
     body = json.dumps({"error": error}, ensure_ascii=False, separators=(",", ":"))
     return f"{stamp(when)} - app.llm - ERROR - chat failed: Error code: {status}, with error text {body}\n"
 
@@ -129,10 +137,31 @@ class Service:
 
 IN_CLUSTER = "zai-exporter"
 SERVICES = (
-    Service("search-1", IN_CLUSTER, {"cluster": "prod-eu", "namespace": "shop", "pod": "search-7c9d8b6f5-x2x9q"}, calls_a_minute=90),
-    Service("search-2", IN_CLUSTER, {"cluster": "prod-eu", "namespace": "shop", "pod": "search-7c9d8b6f5-k8w4m"}, calls_a_minute=70),
-    Service("chat", IN_CLUSTER, {"cluster": "prod-eu", "namespace": "support", "pod": "chatbot-5f6b7c8d9-hq7ns"}, calls_a_minute=40),
-    Service("every-code", IN_CLUSTER, {"cluster": "staging", "namespace": "every-code", "pod": "every-code-0"}, configured=True, every_code=True),
+    Service(
+        "search-1",
+        IN_CLUSTER,
+        {"cluster": "prod-eu", "namespace": "shop", "pod": "search-7c9d8b6f5-x2x9q"},
+        calls_a_minute=90,
+    ),
+    Service(
+        "search-2",
+        IN_CLUSTER,
+        {"cluster": "prod-eu", "namespace": "shop", "pod": "search-7c9d8b6f5-k8w4m"},
+        calls_a_minute=70,
+    ),
+    Service(
+        "chat",
+        IN_CLUSTER,
+        {"cluster": "prod-eu", "namespace": "support", "pod": "chatbot-5f6b7c8d9-hq7ns"},
+        calls_a_minute=40,
+    ),
+    Service(
+        "every-code",
+        IN_CLUSTER,
+        {"cluster": "staging", "namespace": "every-code", "pod": "every-code-0"},
+        configured=True,
+        every_code=True,
+    ),
     Service("ended", IN_CLUSTER, {"cluster": "staging", "namespace": "ended", "pod": "ended-0"}, ends=True),
     # No labels but job and instance, as on a laptop.
     Service("laptop", "laptop", {}, every_code=True),
@@ -192,7 +221,10 @@ class Story:
 
     def every_code(self, since: float, until: float) -> str:
         """Each documented code once, spread over the time given, and some answers. One code that is documented nowhere too."""
-        rows = [*self.rows.values(), {"category": "unknown", "code": "1999", "message": "Something that is in no table"}]
+        rows = [
+            *self.rows.values(),
+            {"category": "unknown", "code": "1999", "message": "Something that is in no table"},
+        ]
         step = (until - since) / len(rows)
         endings = ("stop", "length", "tool_calls", "sensitive", "network_error")
         return "".join(
@@ -241,7 +273,9 @@ class Stack:
 
     def _start(self, name: str, command: list[str], environment: dict[str, str] | None = None) -> subprocess.Popen:
         output = self.endings.enter_context(open(self.folder / f"{name}.out", "wb"))
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment)
+        process = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment
+        )
         self.endings.callback(self._end, process)
         return process
 
@@ -261,7 +295,9 @@ class Stack:
 
     def _start_exporters(self):
         # Outside a fixed zone the log times would be read as local time of whoever runs the tests.
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("ZAI_EXPORTER_")} | {"TZ": "UTC"}
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("ZAI_EXPORTER_")} | {
+            "TZ": "UTC"
+        }
         processes = {}
         for service in SERVICES:
             log = self.folder / service.name / "app.log"
@@ -271,13 +307,26 @@ class Stack:
             state.mkdir()
             port = free_port()
             self.ports[service.name], self.logs[service.name] = port, log
-            command = [str(exporter_binary()), "serve", "--web.listen-address", f"127.0.0.1:{port}", "--state.dir", str(state)]
+            command = [
+                str(exporter_binary()),
+                "serve",
+                "--web.listen-address",
+                f"127.0.0.1:{port}",
+                "--state.dir",
+                str(state),
+            ]
             if service.configured:
                 # One value more than allowed of a label that is taken from the path, so that one is folded.
                 (log.parent / "second.log").touch()
-                source = {"paths": [str(log.parent / "*.log")], "labels": {"team": "platform"}, "path_labels": r"/(?<file>[^/]+)\.log$"}
+                source = {
+                    "paths": [str(log.parent / "*.log")],
+                    "labels": {"team": "platform"},
+                    "path_labels": r"/(?<file>[^/]+)\.log$",
+                }
                 configuration = self.folder / f"{service.name}.yaml"
-                configuration.write_text(yaml.safe_dump({"sources": [source], "limits": {"label_values": 1}}), encoding="utf-8")
+                configuration.write_text(
+                    yaml.safe_dump({"sources": [source], "limits": {"label_values": 1}}), encoding="utf-8"
+                )
                 command += ["--config.file", str(configuration)]
             else:
                 command.append(str(log))
@@ -295,7 +344,7 @@ class Stack:
         with self.logs[service.name].open("a", encoding="utf-8") as log:
             log.write(text)
 
-    def _read_to_the_end(self, name: str) -> str:
+    def read_to_the_end(self, name: str) -> str:
         """A scrape that has all that the log holds."""
         size = self.logs[name].stat().st_size
 
@@ -312,17 +361,30 @@ class Stack:
         for index in range(int((end - start) // HISTORY_STEP)):
             until = start + HISTORY_STEP * (index + 1)
             for service in SERVICES:
-                if (service.every_code or service.ends) and index % 30:  # Half an hour: each code some times, not thousands of lines a step.
+                if (
+                    service.every_code or service.ends
+                ) and index % 30:  # Half an hour: each code some times, not thousands of lines a step.
                     lines = ""
                 else:
                     lines = self.story.lines(service, until - HISTORY_STEP, until)
                 self._append(service, lines)
             for service in SERVICES:
-                self._collect(families, service, self._read_to_the_end(service.name), until)
-        text = "".join(f"# TYPE {name} {kind}\n" + "".join(samples) for name, (kind, samples) in families.items()) + "# EOF\n"
+                self._collect(families, service, self.read_to_the_end(service.name), until)
+        text = (
+            "".join(f"# TYPE {name} {kind}\n" + "".join(samples) for name, (kind, samples) in families.items())
+            + "# EOF\n"
+        )
         source = self.folder / "history.om"
         source.write_text(text, encoding="utf-8")
-        command = [program("promtool"), "tsdb", "create-blocks-from", "openmetrics", "--quiet", str(source), str(self.folder / "tsdb")]
+        command = [
+            program("promtool"),
+            "tsdb",
+            "create-blocks-from",
+            "openmetrics",
+            "--quiet",
+            str(source),
+            str(self.folder / "tsdb"),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT)
         if done.returncode:
             raise RuntimeError(f"promtool could not make blocks of the history: {done.stdout}{done.stderr}")
@@ -355,7 +417,8 @@ class Stack:
                     "job_name": job,
                     "static_configs": [
                         {"targets": [f"127.0.0.1:{self.ports[service.name]}"], "labels": service.labels}
-                        for service in SERVICES if service.job == job
+                        for service in SERVICES
+                        if service.job == job
                     ],
                 }
                 for job in dict.fromkeys(service.job for service in SERVICES)
@@ -364,11 +427,20 @@ class Stack:
         (self.folder / "prometheus.yaml").write_text(yaml.safe_dump(configuration), encoding="utf-8")
         port = free_port()
         self.prometheus = f"http://127.0.0.1:{port}"
-        process = self._start("prometheus", [
-            program("prometheus"), f"--config.file={self.folder / 'prometheus.yaml'}", f"--storage.tsdb.path={self.folder / 'tsdb'}",
-            f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn",
-        ])
-        wait_for("Prometheus", lambda: self._alive("prometheus", process) or requests.get(f"{self.prometheus}/-/ready", timeout=5).ok)
+        process = self._start(
+            "prometheus",
+            [
+                program("prometheus"),
+                f"--config.file={self.folder / 'prometheus.yaml'}",
+                f"--storage.tsdb.path={self.folder / 'tsdb'}",
+                f"--web.listen-address=127.0.0.1:{port}",
+                "--log.level=warn",
+            ],
+        )
+        wait_for(
+            "Prometheus",
+            lambda: self._alive("prometheus", process) or requests.get(f"{self.prometheus}/-/ready", timeout=5).ok,
+        )
 
     def _feed(self):
         """Go on writing the logs until the end, so that rates are not zero."""
@@ -395,7 +467,9 @@ class Stack:
         self.endings.callback(self.stop.set)
 
     def query(self, expression: str, when: float | None = None) -> list[dict]:
-        answer = requests.get(f"{self.prometheus}/api/v1/query", params={"query": expression, "time": when or time.time()}, timeout=LIMIT)
+        answer = requests.get(
+            f"{self.prometheus}/api/v1/query", params={"query": expression, "time": when or time.time()}, timeout=LIMIT
+        )
         body = answer.json()
         if body["status"] != "success":
             raise RuntimeError(f"Prometheus refused {expression}: {body['error']}")
@@ -428,11 +502,16 @@ def main() -> int:
     parser.add_argument("--history-hours", type=float, default=0)
     arguments = parser.parse_args()
     with Stack(arguments.history_hours) as stack:
-        print(json.dumps({
-            "prometheus": stack.prometheus,
-            "scrapeIntervalSeconds": stack.scrape_interval,
-            "start": stack.start_of_data,
-        }), flush=True)
+        print(
+            json.dumps(
+                {
+                    "prometheus": stack.prometheus,
+                    "scrapeIntervalSeconds": stack.scrape_interval,
+                    "start": stack.start_of_data,
+                }
+            ),
+            flush=True,
+        )
         sys.stdin.read()
     return 0
 

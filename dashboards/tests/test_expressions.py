@@ -17,7 +17,7 @@ MADE = {"seen_as", "part", "why", "name"}
 @pytest.fixture(scope="module")
 def exported(stack):
     """Metric -> its labels."""
-    text = stack._read_to_the_end("every-code")
+    text = stack.read_to_the_end("every-code")
     metrics: dict[str, set[str]] = {name: set() for name in re.findall(r"^# TYPE (\S+)", text, re.M)}
     for name, labels in re.findall(r"^([a-z_]+)(\{.*\})? \S+$", text, re.M):
         metrics.setdefault(name, set()).update(re.findall(r'(\w+)="', labels))
@@ -45,21 +45,31 @@ def unknown(expression: str, board: dict, exported: dict[str, set[str]]):
 @pytest.mark.parametrize("uid", UIDS)
 def test_all_metrics_and_labels_exist(uid, exported):
     board = load(uid)
-    strangers = [f"{place}: {what}" for place, expression in expressions(board) for what in unknown(expression, board, exported)]
+    strangers = [
+        f"{place}: {what}" for place, expression in expressions(board) for what in unknown(expression, board, exported)
+    ]
     assert strangers == []
 
 
-@pytest.mark.parametrize("expression", [
-    "zai_api_error_total",
-    'zai_api_errors_total{kind="account"}',
-    "sum by (kind) (zai_api_errors_total)",
-])
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "zai_api_error_total",
+        'zai_api_errors_total{kind="account"}',
+        "sum by (kind) (zai_api_errors_total)",
+    ],
+)
 def test_a_name_that_the_exporter_has_not_is_found(expression, exported):
     assert list(unknown(expression, load("zai-overview"), exported))
 
 
 def test_every_metric_of_the_exporter_is_on_a_board(exported):
     """What is worth exporting is worth a look; process metrics are the usual ones, and some are enough."""
-    shown = {selector.name for uid in UIDS for _, expression in expressions(load(uid)) for selector, _ in lint.selectors(lint.parse(expression, load(uid)))}
+    shown = {
+        selector.name
+        for uid in UIDS
+        for _, expression in expressions(load(uid))
+        for selector, _ in lint.selectors(lint.parse(expression, load(uid)))
+    }
     own = {name for name in exported if name.startswith("zai_")}
     assert own - shown == set()

@@ -15,7 +15,9 @@ CHECK = FOLDER / "check"
 
 def test_each_file_is_what_the_source_gives():
     for name, text in rendered().items():
-        assert (FOLDER / name).read_text(encoding="utf-8") == text, f"{name} differs: run `python dashboards/generate.py`"
+        assert (FOLDER / name).read_text(encoding="utf-8") == text, (
+            f"{name} differs: run `python dashboards/generate.py`"
+        )
 
 
 def test_there_is_no_other_dashboard():
@@ -24,7 +26,16 @@ def test_there_is_no_other_dashboard():
 
 def schema_check(*files) -> subprocess.CompletedProcess:
     assert (CHECK / "node_modules").is_dir(), "run `npm ci` in dashboards/check first"
-    return subprocess.run([shutil.which("node"), "schema.mjs", *map(str, files)], cwd=CHECK, capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        [shutil.which("node"), "schema.mjs", *map(str, files)], cwd=CHECK, capture_output=True, text=True, timeout=60
+    )
+
+
+def test_the_page_of_the_rendering_keeps_its_types():
+    done = subprocess.run(
+        [CHECK / "node_modules" / ".bin" / "tsc", "-p", "page"], cwd=CHECK, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stdout
 
 
 def misspelt_option(board):
@@ -76,7 +87,15 @@ def test_the_provisioning_example_names_what_grafana_needs():
     provider = yaml.safe_load((FOLDER / "provisioning" / "dashboards.yaml").read_text(encoding="utf-8"))
     assert provider["apiVersion"] == 1
     [entry] = provider["providers"]
-    assert set(entry) == {"name", "folder", "type", "disableDeletion", "allowUiUpdates", "updateIntervalSeconds", "options"}
+    assert set(entry) == {
+        "name",
+        "folder",
+        "type",
+        "disableDeletion",
+        "allowUiUpdates",
+        "updateIntervalSeconds",
+        "options",
+    }
     assert entry["type"] == "file" and entry["options"].keys() == {"path"}
     source = yaml.safe_load((FOLDER / "provisioning" / "datasource.yaml").read_text(encoding="utf-8"))
     assert [each["type"] for each in source["datasources"]] == ["prometheus"]

@@ -3,7 +3,6 @@
 import time
 
 import pytest
-import requests
 import yaml
 from board_files import UIDS, Selection, load
 from boards import overview, promql
@@ -11,7 +10,12 @@ from stack import RULES, wait_for
 
 BROKEN = {"namespace": ["every-code"]}
 WELL = {"namespace": ["shop"]}
-NOWHERE = {"namespace": ["no-such-namespace"], "job": ["no-such-job"], "cluster": ["no-such-cluster"], "instance": ["nobody"]}
+NOWHERE = {
+    "namespace": ["no-such-namespace"],
+    "job": ["no-such-job"],
+    "cluster": ["no-such-cluster"],
+    "instance": ["nobody"],
+}
 
 TILES = {"Balance": 1, "Account": 2, "Quota": 3, "API key": 4, "Policy": 5, "Last OK": 6, "Alerts": 7, "Exporters": 8}
 STATES = ("Balance", "Account", "Quota", "API key", "Policy")
@@ -71,10 +75,14 @@ def test_tiles_of_exporters_success_and_alerts(stack):
 
 def test_what_has_to_be_acted_on_is_listed_with_the_documented_solution(stack):
     rows = answer(stack, "zai-overview", 10, BROKEN)
-    listed = {(row["metric"]["category"], row["metric"]["code"], row["metric"]["condition"]): row["metric"]["solution"] for row in rows}
+    listed = {
+        (row["metric"]["category"], row["metric"]["code"], row["metric"]["condition"]): row["metric"]["solution"]
+        for row in rows
+    }
     wanted = {
         (row["category"], row["code"], row["condition"]): row["solution"]
-        for row in stack.rows if row["condition"] in overview.CONDITIONS and row["code"] != "1301"
+        for row in stack.rows
+        if row["condition"] in overview.CONDITIONS and row["code"] != "1301"
     }
     assert listed == wanted
     newest = max(float(row["value"][1]) for row in rows) / 1000
@@ -82,7 +90,13 @@ def test_what_has_to_be_acted_on_is_listed_with_the_documented_solution(stack):
 
 
 def test_first_seen_is_before_last_seen_and_in_the_range(stack):
-    first, last = ({row["metric"]["code"]: float(row["value"][1]) / 1000 for row in answer(stack, "zai-overview", 10, BROKEN, query)} for query in (1, 0))
+    first, last = (
+        {
+            row["metric"]["code"]: float(row["value"][1]) / 1000
+            for row in answer(stack, "zai-overview", 10, BROKEN, query)
+        }
+        for query in (1, 0)
+    )
     assert first.keys() == last.keys()
     for code in first:
         assert stack.start_of_data - 1 <= first[code] < last[code], code
@@ -104,7 +118,10 @@ def test_errors_are_counted_and_attributed(stack):
 
 
 def test_every_code_is_listed_with_its_documentation(stack):
-    rows = {tuple(row["metric"][label] for label in promql.ROW): row["metric"] for row in answer(stack, "zai-errors", 10, BROKEN)}
+    rows = {
+        tuple(row["metric"][label] for label in promql.ROW): row["metric"]
+        for row in answer(stack, "zai-errors", 10, BROKEN)
+    }
     for row in stack.rows:
         found = rows.pop((row["category"], row["code"], row["condition"]))
         assert (found["message"], found["solution"]) == (row["message"], row["solution"])
@@ -121,6 +138,7 @@ def test_calls_are_failures_and_answers(stack):
 
 def test_objective_is_the_one_chosen(stack):
     """Ten times the allowance, ten times slower burning."""
+
     def burnt(objective: str) -> float:
         [row] = answer(stack, "zai-errors", 41, BROKEN | {"objective": [objective]})
         return float(row["value"][1])
@@ -150,7 +168,9 @@ def alerts() -> list[dict]:
     return [rule for group in rules["groups"] for rule in group["rules"] if "alert" in rule]
 
 
-@pytest.mark.parametrize("alert", alerts(), ids=lambda alert: f"{alert['alert']}-{alert['labels'].get('long_window', '')}")
+@pytest.mark.parametrize(
+    "alert", alerts(), ids=lambda alert: f"{alert['alert']}-{alert['labels'].get('long_window', '')}"
+)
 def test_alert_leads_to_a_board_and_its_variables(alert):
     url = alert["annotations"]["dashboard_url"]
     uid = url.split("/d/")[1].split("?")[0].split("{{")[0]
@@ -171,5 +191,3 @@ def test_tiles_lead_to_the_runbook_of_an_alert_that_exists():
         for link in links:
             address, _, anchor = link["url"].partition("#")
             assert address == "${runbooks}" and anchor in names
-
-

@@ -67,8 +67,12 @@ def test_columns_of_tables_exist(stack, uid):
     for panel in board["panels"]:
         if panel["type"] != "table":
             continue
-        named = next(step for step in panel["transformations"] if step["id"] == "filterFieldsByName")["options"]["include"]["names"]
-        given = {"Value"} if len(panel["targets"]) == 1 else {f"Value #{target['refId']}" for target in panel["targets"]}
+        named = next(step for step in panel["transformations"] if step["id"] == "filterFieldsByName")["options"][
+            "include"
+        ]["names"]
+        given = (
+            {"Value"} if len(panel["targets"]) == 1 else {f"Value #{target['refId']}" for target in panel["targets"]}
+        )
         for target in panel["targets"]:
             for series in ask(stack, board, target, Selection(end=time.time())):
                 given |= series["metric"].keys()
@@ -76,15 +80,21 @@ def test_columns_of_tables_exist(stack, uid):
         assert set(named) - given <= ({"pod"} if panel["title"] == "Alerts that fire now" else set()), panel["title"]
 
 
-@pytest.mark.parametrize("uid, variable", [
-    pytest.param(uid, variable, id=f"{uid}-{variable['name']}") for uid in UIDS for variable in query_variables(load(uid))
-])
+@pytest.mark.parametrize(
+    "uid, variable",
+    [
+        pytest.param(uid, variable, id=f"{uid}-{variable['name']}")
+        for uid in UIDS
+        for variable in query_variables(load(uid))
+    ],
+)
 def test_variable_has_choices(stack, uid, variable):
     selector, label = label_values(variable)
     board = load(uid)
     answer = requests.get(
         f"{stack.prometheus}/api/v1/label/{label}/values",
-        params={"match[]": Selection(end=time.time()).apply(board, selector)}, timeout=60,
+        params={"match[]": Selection(end=time.time()).apply(board, selector)},
+        timeout=60,
     ).json()
     wanted = {
         "cluster": {"prod-eu", "staging"},

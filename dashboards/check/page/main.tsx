@@ -110,7 +110,7 @@ function Page({ request, drawn, theme }: { request: Request; drawn: Array<{ pane
           return (
             <div key={panel.id} style={place} data-panel={panel.id}>
               <PanelChrome title={panel.title} description={panel.description} {...box} statusMessage={finding.problem}>
-                {(width, height) => {
+                {(width: number, height: number) => {
                   if (!drawing) {
                     return <div>{finding.problem}</div>;
                   }
