@@ -10,10 +10,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{oneshot, watch};
 
 use crate::config::Config;
-use crate::engine::Engine;
+use crate::engine::{Engine, Standing};
 use crate::metrics::{Own, WatchMode};
 use crate::recognise::time::Millis;
-use crate::source::Followed;
 use crate::wake::{Bell, Folders, folder_of};
 
 /// How often files are looked at while the system tells of changes: for what it may have missed.
@@ -41,8 +40,8 @@ pub enum Command {
     Wake,
     /// Look, commit and show.
     Commit(oneshot::Sender<()>),
-    /// Tell of the followed files.
-    Followed(oneshot::Sender<Vec<Followed>>),
+    /// Tell what the status page shows besides what is committed.
+    Describe(oneshot::Sender<Standing>),
     /// Use another configuration.
     Configure(Arc<Config>, oneshot::Sender<()>),
     /// A new configuration was refused.
@@ -69,9 +68,9 @@ impl Handle {
         self.ask(Command::Commit).await.is_some()
     }
 
-    /// The followed files.
-    pub async fn followed(&self) -> Vec<Followed> {
-        self.ask(Command::Followed).await.unwrap_or_default()
+    /// What the status page shows besides what is committed; nothing if the engine has ended.
+    pub async fn describe(&self) -> Option<Standing> {
+        self.ask(Command::Describe).await
     }
 
     /// Uses another configuration.
@@ -131,7 +130,7 @@ pub fn start(
     mailbox: Receiver<Command>,
     watch: Watch,
 ) -> std::io::Result<JoinHandle<()>> {
-    let folders = Folders::new(watch.appeared.clone());
+    let folders = Folders::new(watch.appeared.clone(), false);
     let ready = Arc::clone(&handle.ready);
     let runner = Runner { engine, own, mailbox, watch, folders, ready, mode: None, missed: 0, waiting: Vec::new() };
     std::thread::Builder::new().name("engine".to_string()).spawn(move || runner.run())
@@ -201,7 +200,7 @@ impl Runner {
         match command {
             Command::Wake => {}
             Command::Commit(done) => self.waiting.push(done),
-            Command::Followed(reply) => drop(reply.send(self.engine.followed())),
+            Command::Describe(reply) => drop(reply.send(self.engine.standing(wall_clock()))),
             Command::Configure(config, done) => {
                 self.engine.set_config(config, wall_clock());
                 self.rewatch();

@@ -140,10 +140,24 @@ pub struct Folders {
 }
 
 impl Folders {
-    /// A watcher that rings `bell` for every event.
-    pub fn new(bell: Bell) -> Self {
+    /// A watcher that rings `bell` when files in the folders come, go, or change their names; with `contents`, also when what
+    /// they hold changes. Never for being read: the exporter's own reading would wake it without end.
+    pub fn new(bell: Bell, contents: bool) -> Self {
         let healthy = Arc::new(AtomicBool::new(true));
-        let watcher = notify::recommended_watcher(move |_| bell.ring());
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            use notify::EventKind::{Access, Modify};
+            use notify::event::ModifyKind::Name;
+            let tells = match event.as_ref().map(|e| e.kind) {
+                Ok(Access(_)) => false,
+                Ok(Modify(Name(_))) => true,
+                Ok(Modify(_)) => contents,
+                // Files come and go, the queue ran over, or something is wrong: look again.
+                Ok(_) | Err(_) => true,
+            };
+            if tells {
+                bell.ring();
+            }
+        });
         let watcher = match watcher {
             Ok(watcher) => Some(watcher),
             Err(e) => {

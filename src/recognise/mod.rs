@@ -328,9 +328,12 @@ impl Reading<'_> {
             return Identity::Business(coded.number);
         }
         let text = coded.message.map(|m| normalise(m.text)).unwrap_or_default();
-        let row = catalogue
-            .http(coded.number)
-            .find(|r| r.wordings.iter().chain(&r.weak).any(|w| w.agreement(&text) == Agreement::Whole));
+        // "Terminal account anomaly" holds "Account anomaly": the longer text is meant.
+        let whole = |r: &&Row| {
+            let said = r.wordings.iter().chain(&r.weak).filter(|w| w.agreement(&text) == Agreement::Whole);
+            said.map(|w| w.text.len()).max()
+        };
+        let row = catalogue.http(coded.number).filter(|r| whole(r).is_some()).max_by_key(whole);
         Identity::Http(coded.number, row.map(|r| r.condition))
     }
 

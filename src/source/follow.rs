@@ -15,11 +15,11 @@ use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 
 use super::buffer::Buffer;
-use super::generation::{Relative, relatives};
+use super::generation::{Relative, Stamp, relatives};
 use super::glob_paths;
 use super::identity::{FileId, Mark};
 use super::report::{Report, Reporter};
-use super::tail::{SavedTail, State, Tail};
+use super::tail::{Nanos, SavedTail, State, Tail};
 use crate::config::Config;
 use crate::fold::Event;
 use crate::ledger::{LabelSet, Ledger, SetId};
@@ -70,8 +70,17 @@ struct Name {
     /// Named without a wildcard: waited for while it does not exist.
     literal: bool,
     queue: VecDeque<FileId>,
+    /// The generation that was followed before a restart and is gone: what came after it is still to be read.
+    gone: Option<Reference>,
     /// The last problem with it, said once.
     trouble: Option<String>,
+}
+
+/// A generation after which others may have come unseen.
+#[derive(Debug, Clone, Copy)]
+struct Reference {
+    born: Nanos,
+    written: Millis,
 }
 
 /// A file that is done with.
@@ -80,6 +89,7 @@ struct Finished {
     id: FileId,
     position: u64,
     mark: Mark,
+    stamp: Stamp,
 }
 
 /// The follower's state as it is saved.
@@ -254,14 +264,21 @@ impl Follower {
         };
         let id = FileId::of(&meta);
         let known = self.names.get(path).and_then(|n| n.queue.back().copied());
+        let gone = self.names.get(path).is_some_and(|n| n.gone.is_some());
         if known == Some(id)
+            && !gone
             && let Some(tail) = self.tails.get_mut(&id)
         {
             tail.observe(&meta);
             return;
         }
         match self.begin(path, id, known, ledger, now) {
-            Ok(()) => self.well(path),
+            Ok(()) => {
+                self.well(path);
+                if let Some(tail) = self.tails.get_mut(&id) {
+                    tail.observe(&meta);
+                }
+            }
             Err(e) => self.trouble(path, &format!("cannot open it: {e}")),
         }
     }
@@ -276,9 +293,18 @@ impl Follower {
         now: Millis,
     ) -> io::Result<()> {
         let set = self.label_set(path, ledger);
-        if let Some(old) = before {
+        let reference =
+            before.and_then(|old| self.tails.get(&old)).map(|t| Reference { born: t.born, written: t.written });
+        let gone = self.names.get_mut(path).and_then(|n| n.gone.take());
+        if let Some(reference) = gone.or(reference) {
             self.reporter.rotated(path);
-            for unseen in self.unseen_generations(path, old, id) {
+            let mut unseen = self.unseen_generations(path, reference, id);
+            if !unseen.is_empty() {
+                // What is open is read first: only then can its copies be told.
+                self.read_open_generations(path, ledger, now);
+                unseen.retain(|r| !self.is_copy(r));
+            }
+            for unseen in unseen {
                 self.queue_unseen(path, &unseen, set, ledger, now);
             }
         }
@@ -309,6 +335,7 @@ impl Follower {
                 position: done.position,
                 mark: done.mark,
                 progress: Progress::default(),
+                born: 0,
                 written: 0,
             };
             // If it is another file with the same number, its content says so when it is read.
@@ -352,17 +379,30 @@ impl Follower {
 
     // ---- generations ------------------------------------------------------------------------------------------------
 
-    /// Generations that came and went between two looks: younger than the one that was followed, never read, and no copies
-    /// of anything that was.
-    fn unseen_generations(&self, path: &Path, old: FileId, new: FileId) -> Vec<Relative> {
-        let Some(tail) = self.tails.get(&old) else { return Vec::new() };
-        let Ok(old_born) = tail.born() else { return Vec::new() };
-        let last_written = std::time::UNIX_EPOCH + std::time::Duration::from_millis(tail.written.max(0).unsigned_abs());
+    /// Reads this name's generations, and all files left behind, to their ends.
+    fn read_open_generations(&mut self, path: &Path, ledger: &mut Ledger, now: Millis) {
+        let current: HashSet<FileId> = self.names.values().filter_map(|n| n.queue.back().copied()).collect();
+        let mut ids: Vec<FileId> = self.names.get(path).map(|n| n.queue.iter().copied().collect()).unwrap_or_default();
+        ids.extend(self.tails.keys().filter(|id| !current.contains(id)));
+        for id in ids {
+            if let Some(tail) = self.tails.get_mut(&id) {
+                // A failure shows again, and is reported, when the file is looked at in its turn.
+                let _ = tail.stat();
+            }
+            let mut budget = u64::MAX;
+            while self.read_tail(id, &mut budget, ledger, now) {}
+        }
+    }
+
+    /// Files that may be generations which came and went between two looks: younger than the one that was followed, and not
+    /// known.
+    fn unseen_generations(&self, path: &Path, reference: Reference, new: FileId) -> Vec<Relative> {
         let mut unseen: Vec<Relative> = relatives(path, None).unwrap_or_default();
         unseen.retain(|r| {
-            let known = self.tails.contains_key(&r.id()) || self.finished.iter().any(|f| f.id == r.id());
-            let after = if r.is_gz() { last_written } else { old_born };
-            r.successor && !known && r.id() != new && r.born().is_some_and(|b| b > after) && !self.is_copy(r)
+            let known = self.tails.contains_key(&r.id())
+                || self.finished.iter().any(|f| f.id == r.id() && f.stamp == r.stamp() && f.position > 0);
+            let after = if r.is_gz() { reference.written.saturating_mul(1_000_000) } else { reference.born };
+            r.successor && r.id() != new && r.born() >= after && !known
         });
         unseen.sort_by_key(Relative::born);
         unseen
@@ -378,9 +418,10 @@ impl Follower {
     fn queue_unseen(&mut self, path: &Path, unseen: &Relative, set: SetId, ledger: &mut Ledger, now: Millis) {
         if unseen.is_gz() {
             let mut progress = Progress::default();
-            let read = self.read_compressed(&unseen.path, 0, &mut progress, set, ledger, now);
-            if read.is_ok() {
+            let done = self.read_compressed(unseen, 0, Mark::default(), &mut progress, set, ledger, now);
+            if let Ok(done) = done {
                 self.count_held(&progress, set, ledger, now);
+                self.remember(done);
                 self.reporter.recovered(&unseen.path);
             }
             return;
@@ -431,15 +472,13 @@ impl Follower {
         copies.sort_by_key(|r| std::cmp::Reverse(r.born()));
         let Some(copy) = copies.into_iter().find(|r| r.holds(mark, position).unwrap_or(false)) else { return false };
         let done = if copy.is_gz() {
-            self.read_compressed(&copy.path, position, progress, set, ledger, now).map(|()| None)
+            self.read_compressed(&copy, position, mark.clone(), progress, set, ledger, now)
         } else {
-            self.read_copy(&copy, position, progress, set, ledger, now).map(Some)
+            self.read_copy(&copy, position, progress, set, ledger, now)
         };
         match done {
             Ok(finished) => {
-                if let Some(finished) = finished {
-                    self.remember(finished);
-                }
+                self.remember(finished);
                 self.reporter.recovered(&copy.path);
                 true
             }
@@ -465,19 +504,22 @@ impl Follower {
         let read = self.read_to_end(&mut tail, ledger, now);
         std::mem::swap(&mut tail.progress, progress);
         read?;
-        Ok(Finished { id: tail.id, position: tail.position, mark: tail.mark })
+        Ok(Finished { id: tail.id, position: tail.position, mark: tail.mark, stamp: copy.stamp() })
     }
 
+    /// Reads a compressed file from `position` of its content on, before which `mark` stands.
+    #[allow(clippy::too_many_arguments)] // what is known of a file that is gone: nothing to group
     fn read_compressed(
         &mut self,
-        path: &Path,
-        position: u64,
+        file: &Relative,
+        mut position: u64,
+        mut mark: Mark,
         progress: &mut Progress,
         set: SetId,
         ledger: &mut Ledger,
         now: Millis,
-    ) -> io::Result<()> {
-        let mut stream = MultiGzDecoder::new(File::open(path)?);
+    ) -> io::Result<Finished> {
+        let mut stream = MultiGzDecoder::new(File::open(&file.path)?);
         io::copy(&mut io::Read::take(&mut stream, position), &mut io::sink())?;
         let Self { buffer, parser, config, reporter, .. } = self;
         buffer.clear();
@@ -486,10 +528,13 @@ impl Follower {
                 let mut tell = |event| ledger.count(set, event, &config.recogniser.catalogue, now);
                 let read = parser.feed(&config.recogniser, progress, block, config.limits.line_bytes, &mut tell);
                 reporter.read(read);
-                usize::try_from(read.bytes).unwrap_or(block.len())
+                let taken = usize::try_from(read.bytes).unwrap_or(block.len());
+                position += read.bytes;
+                mark.consumed(&block[..taken], position);
+                taken
             };
             if buffer.step(|room| io::Read::read(&mut stream, room), take)? == 0 {
-                return Ok(());
+                return Ok(Finished { id: file.id(), position, mark, stamp: file.stamp() });
             }
         }
     }
@@ -541,7 +586,7 @@ impl Follower {
 
     /// Reads a file, up to a slice. Returns whether there is more.
     fn read_tail(&mut self, id: FileId, budget: &mut u64, ledger: &mut Ledger, now: Millis) -> bool {
-        let Some(state) = self.tails.get(&id).map(Tail::state) else { return false };
+        let Some(state) = self.tails.get_mut(&id).map(Tail::state) else { return false };
         match state {
             Ok(State::Quiet) => return false,
             Ok(State::Grown) => {}
@@ -618,12 +663,17 @@ impl Follower {
         let mut done: Vec<(Millis, FileId)> = Vec::new();
         let mut left_behind = 0;
         for (id, tail) in &mut self.tails {
-            if current.contains(id) || tail.lag() > 0 && tail.state().is_ok_and(|s| s == State::Grown) {
+            if current.contains(id) {
+                tail.left_behind = None;
+                continue;
+            }
+            let since = *tail.left_behind.get_or_insert(now);
+            if tail.lag() > 0 && tail.state().is_ok_and(|s| s == State::Grown) {
                 continue;
             }
             left_behind += 1;
             let limit = if tail.stat().unwrap_or(false) { RENAMED_MILLIS } else { DELETED_MILLIS };
-            let quiet = now - tail.grown;
+            let quiet = now - tail.grown.max(since);
             if quiet >= limit {
                 done.push((quiet, *id));
             }
@@ -643,7 +693,8 @@ impl Follower {
         let Some(tail) = self.tails.remove(&id) else { return };
         self.count_held(&tail.progress, tail.set, ledger, now);
         self.reporter.closed(&tail.path, tail.lag());
-        self.remember(Finished { id, position: tail.position, mark: tail.mark });
+        let stamp = Stamp { size: tail.size, written: tail.written };
+        self.remember(Finished { id, position: tail.position, mark: tail.mark, stamp });
         for name in self.names.values_mut() {
             name.queue.retain(|queued| *queued != id);
         }
@@ -735,12 +786,16 @@ impl Follower {
         let (id, position) = (saved.id, saved.position);
         let mark = saved.mark.clone();
         let Some(found) = find(&saved, path) else {
+            let gone = Reference { born: saved.born, written: saved.written };
             let mut progress = saved.progress;
             if !self.recover_copy(path, id, position, &mark, &mut progress, set, ledger, now) {
                 self.reporter.lost(path);
             }
             // Another generation follows under the same name, if there is one: it goes on from here.
             self.count_held(&progress, set, ledger, now);
+            if let Some(name) = self.names.get_mut(path) {
+                name.gone = Some(gone);
+            }
             return;
         };
         match Tail::resume(saved, &found, set, now) {
@@ -763,7 +818,10 @@ fn find(saved: &SavedTail, path: &Path) -> Option<PathBuf> {
         }
     }
     let relatives = relatives(path, Some(saved.id)).unwrap_or_default();
-    let same = |r: &Relative| r.id() == saved.id && r.holds(&saved.mark, saved.position).unwrap_or(false);
+    // A generation of this log with the same number may have been cut since, or be another that the number was given to:
+    // both are found out, and read from their beginnings, when it is looked at. Any other file must hold what was read.
+    let same =
+        |r: &Relative| r.id() == saved.id && (r.successor || r.holds(&saved.mark, saved.position).unwrap_or(false));
     relatives.into_iter().find(same).map(|r| r.path)
 }
 

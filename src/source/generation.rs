@@ -6,11 +6,22 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use flate2::read::MultiGzDecoder;
+use serde::{Deserialize, Serialize};
 
 use super::identity::{FileId, Mark};
+use super::tail::{Nanos, born, modified};
+use crate::recognise::time::Millis;
+
+/// What changes of a file when it is written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// Its size.
+    pub size: u64,
+    /// When it was last written to.
+    pub written: Millis,
+}
 
 /// A file in a log's folder whose name begins with the log's.
 #[derive(Debug)]
@@ -34,11 +45,14 @@ impl Relative {
         self.path.extension().is_some_and(|e| e == "gz")
     }
 
-    /// When it was made, where the file system knows; otherwise when it was last written. A compressed file keeps the time
-    /// of its original only as the latter.
-    pub fn born(&self) -> Option<SystemTime> {
-        let modified = self.meta.modified().ok();
-        if self.is_gz() { modified } else { self.meta.created().ok().or(modified) }
+    /// When it was made. A compressed file keeps the time of its original only as that of its last change.
+    pub fn born(&self) -> Nanos {
+        if self.is_gz() { modified(&self.meta).saturating_mul(1_000_000) } else { born(&self.meta) }
+    }
+
+    /// What changes when it is written to.
+    pub fn stamp(&self) -> Stamp {
+        Stamp { size: self.meta.len(), written: modified(&self.meta) }
     }
 
     /// Whether it holds what `mark` knows, up to `position`.

@@ -13,17 +13,21 @@ const HEAD: usize = 1024;
 /// Bytes before a position that tell whether the file is still what it was when it was read up to there.
 const TAIL: usize = 256;
 
-/// A file as the system knows it. A number that may be used again once the file is gone.
+/// A file as the system knows it. An inode's number may be used again once its file is gone; when it was made tells the two
+/// apart, where the file system keeps that (otherwise only the content does).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FileId {
     device: u64,
     inode: u64,
+    made: i64,
 }
 
 impl FileId {
     /// The identity of a file.
     pub fn of(meta: &Metadata) -> Self {
-        Self { device: meta.dev(), inode: meta.ino() }
+        let made = meta.created().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
+        let made = made.and_then(|d| i64::try_from(d.as_nanos()).ok()).unwrap_or(0);
+        Self { device: meta.dev(), inode: meta.ino(), made }
     }
 
     /// Whether the file has this number on its device.
@@ -46,6 +50,9 @@ impl Window {
     }
 
     fn stands_in(&self, file: &File) -> io::Result<bool> {
+        if self.len == 0 {
+            return Ok(true);
+        }
         let mut bytes = [0; HEAD];
         let bytes = &mut bytes[..usize::try_from(self.len).unwrap_or(HEAD).min(HEAD)];
         match file.read_exact_at(bytes, self.at) {
@@ -100,6 +107,9 @@ impl Mark {
         self.recent.extend_from_slice(&bytes[bytes.len().saturating_sub(TAIL)..]);
         let excess = self.recent.len().saturating_sub(TAIL);
         self.recent.drain(..excess);
+        if position == bytes.len() as u64 {
+            self.head = Window::of(0, &bytes[..bytes.len().min(HEAD)]);
+        }
         self.tail = Window::of(position - self.recent.len() as u64, &self.recent);
     }
 

@@ -29,10 +29,17 @@ pub struct Tail {
     pub mark: Mark,
     /// Its size when it was last looked at.
     pub size: u64,
+    /// When it was made.
+    pub born: Nanos,
     /// When it was last written to.
     pub written: Millis,
     /// When more of it was last read.
     pub grown: Millis,
+    /// Since when no name means it.
+    pub left_behind: Option<Millis>,
+    /// When it was last written to, to the nanosecond, and what that was when its content was last compared with the mark.
+    changed: Nanos,
+    compared: Nanos,
     /// The size up to which there was nothing but an unfinished line.
     waiting_at: u64,
     file: File,
@@ -51,6 +58,8 @@ pub struct SavedTail {
     pub mark: Mark,
     /// What its bytes have told so far.
     pub progress: Progress,
+    /// When it was made.
+    pub born: Nanos,
     /// When it was last written to.
     pub written: Millis,
 }
@@ -109,8 +118,12 @@ impl Tail {
             progress: Progress::default(),
             mark: Mark::default(),
             size: meta.len(),
+            born: born(meta),
             written: modified(meta),
             grown: now,
+            left_behind: None,
+            changed: changed(meta),
+            compared: 0,
             waiting_at: u64::MAX,
             file,
         }
@@ -124,6 +137,7 @@ impl Tail {
             position: self.position,
             mark: self.mark.clone(),
             progress: self.progress.clone(),
+            born: self.born,
             written: self.written,
         }
     }
@@ -132,6 +146,7 @@ impl Tail {
     pub fn observe(&mut self, meta: &Metadata) {
         self.size = meta.len();
         self.written = modified(meta);
+        self.changed = changed(meta);
     }
 
     /// Asks the open file itself; tells whether it still has a name.
@@ -141,15 +156,22 @@ impl Tail {
         Ok(meta.nlink() > 0)
     }
 
-    /// Whether there is anything to do, by what was last observed.
-    pub fn state(&self) -> io::Result<State> {
+    /// Whether there is anything to do, by what was last observed. A file that was written to since it was last compared may
+    /// have been rewritten to the very size that it had.
+    pub fn state(&mut self) -> io::Result<State> {
         if self.size < self.position {
             return Ok(State::Rewritten);
         }
-        if self.size == self.position || self.size == self.waiting_at {
+        let untouched = self.changed == self.compared;
+        if untouched && (self.size == self.position || self.size == self.waiting_at) {
             return Ok(State::Quiet);
         }
-        Ok(if self.mark.tail_stands_in(&self.file)? { State::Grown } else { State::Rewritten })
+        if !self.mark.tail_stands_in(&self.file)? {
+            return Ok(State::Rewritten);
+        }
+        self.compared = self.changed;
+        let grown = self.size > self.position && self.size != self.waiting_at;
+        Ok(if grown { State::Grown } else { State::Quiet })
     }
 
     /// Reads up to `budget` bytes, handing blocks to `feed`, which tells what it consumed. Returns how much was consumed
@@ -202,12 +224,6 @@ impl Tail {
         self.waiting_at = u64::MAX;
     }
 
-    /// When the file was made, where the file system knows; otherwise when it was last written.
-    pub fn born(&self) -> io::Result<std::time::SystemTime> {
-        let meta = self.file.metadata()?;
-        meta.created().or_else(|_| meta.modified())
-    }
-
     /// Bytes written and not read.
     pub fn lag(&self) -> u64 {
         self.size.saturating_sub(self.position)
@@ -231,6 +247,21 @@ fn open(path: &Path) -> io::Result<File> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
     Ok(file)
+}
+
+/// Nanoseconds since the epoch: two files may be made within one millisecond.
+pub type Nanos = i64;
+
+/// When a file was made, where the file system knows; otherwise when it was last written to.
+pub fn born(meta: &Metadata) -> Nanos {
+    let made = meta.created().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
+    let made = made.and_then(|d| Nanos::try_from(d.as_nanos()).ok());
+    made.unwrap_or_else(|| changed(meta))
+}
+
+/// When a file was last written to, to the nanosecond.
+fn changed(meta: &Metadata) -> Nanos {
+    meta.mtime().saturating_mul(1_000_000_000).saturating_add(meta.mtime_nsec())
 }
 
 /// When a file was last written to.

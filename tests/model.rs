@@ -1,0 +1,278 @@
+//! Generated sequences of what happens to log files, against a simple model of what must be counted: each line that was
+//! finished, once. Files and state directory are real, time and wake-ups are given. Inspired by how other tailers are tested.
+//!
+//! A failing sequence is shrunk and printed with its seed. `PROPTEST_CASES=20000 cargo test --test model` runs more.
+#![allow(missing_docs)]
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use prometheus::Registry;
+use proptest::prelude::*;
+use zai_exporter::catalogue::Catalogue;
+use zai_exporter::config::Config;
+use zai_exporter::engine::Engine;
+use zai_exporter::metrics::{Data, Own};
+use zai_exporter::state::{RealDisk, Store};
+
+const LINE: &str = "2026-08-10 08:54:07,768 - app.llm - ERROR - call 0 failed: Error code: 429, with error text \
+                    {\"error\":{\"code\":\"1113\",\"message\":\"Insufficient balance or no resource package. Please recharge.\"}}\n";
+
+/// What happens next.
+#[derive(Debug, Clone)]
+enum Action {
+    /// The writer writes lines, each told apart from all others by a number.
+    Write(u8),
+    /// It writes the first half of a line.
+    Torn,
+    /// The file is renamed, and the writer goes on in a new one.
+    Rename,
+    /// The same, but the writer holds the old file for some more lines, and its unfinished one.
+    RenameHeld(u8),
+    /// The file is copied, and cut to nothing.
+    CopyTruncate,
+    /// The file is deleted after it was read, and made anew.
+    Recreate,
+    /// The oldest renamed file is compressed.
+    Compress,
+    /// The exporter looks at its files.
+    Look,
+    /// It is scraped.
+    Scrape,
+    /// It is killed and started again.
+    Kill,
+    /// It gets its configuration again.
+    Reload,
+    /// Time passes.
+    Wait(u8),
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    prop_oneof![
+        8 => (1u8..30).prop_map(Action::Write),
+        2 => Just(Action::Torn),
+        4 => Just(Action::Rename),
+        2 => (0u8..10).prop_map(Action::RenameHeld),
+        3 => Just(Action::CopyTruncate),
+        1 => Just(Action::Recreate),
+        1 => Just(Action::Compress),
+        5 => Just(Action::Look),
+        4 => Just(Action::Scrape),
+        3 => Just(Action::Kill),
+        1 => Just(Action::Reload),
+        2 => (1u8..90).prop_map(Action::Wait),
+    ]
+}
+
+/// The writer, the exporter, and the count that is right.
+struct World {
+    folder: tempfile::TempDir,
+    file: File,
+    /// The current file ends in the first half of a line; this is the rest.
+    torn: Option<String>,
+    generation: u32,
+    renamed: Vec<PathBuf>,
+    written: u64,
+    serial: u64,
+    engine: Option<Engine>,
+    /// Something of the current file is committed: by that a copy of it can be told.
+    marked: bool,
+    shown: u64,
+    now: i64,
+}
+
+impl World {
+    fn new(symlink: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("logs")).unwrap();
+        if symlink {
+            std::os::unix::fs::symlink(folder.path().join("logs"), folder.path().join("link")).unwrap();
+        }
+        let path = folder.path().join("logs/app.log");
+        let file = append(&path);
+        let now = zai_exporter::runner::wall_clock();
+        let mut world = Self {
+            folder,
+            file,
+            torn: None,
+            generation: 0,
+            renamed: Vec::new(),
+            written: 0,
+            serial: 0,
+            engine: None,
+            marked: false,
+            shown: 0,
+            now,
+        };
+        world.start();
+        world.look();
+        world
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("logs/app.log")
+    }
+
+    fn config(&self) -> Arc<Config> {
+        Arc::new(Config::default().with_paths(&[self.log().to_string_lossy().into_owned()]))
+    }
+
+    fn start(&mut self) {
+        let registry = Registry::new();
+        let data = Data::new(Arc::new(Catalogue::built_in()));
+        let own = Own::new(&registry).unwrap();
+        let store = Store::open(&self.folder.path().join("state"), Box::new(RealDisk)).unwrap();
+        self.engine = Some(Engine::new(self.config(), Some(store), false, data, own, self.now));
+    }
+
+    fn look(&mut self) {
+        let now = self.now;
+        let engine = self.engine.as_mut().unwrap();
+        while engine.look(now) {}
+    }
+
+    fn scrape(&mut self) -> u64 {
+        self.look();
+        let now = self.now;
+        let snapshot = self.engine.as_mut().unwrap().commit(now);
+        self.marked = fs::metadata(self.log()).unwrap().len() > if self.torn.is_some() { LINE.len() as u64 } else { 0 };
+        snapshot.errors.iter().map(|s| s.count).sum()
+    }
+
+    fn line(&mut self) -> String {
+        self.serial += 1;
+        LINE.replace("call 0 failed", &format!("call {} failed", self.serial))
+    }
+
+    /// Writes whole lines; an unfinished one is finished first.
+    fn write(&mut self, lines: u8, mut file: &File) {
+        let mut text = String::new();
+        if let Some(rest) = self.torn.take() {
+            text.push_str(&rest);
+            self.written += 1;
+        }
+        for _ in 0..lines {
+            text += &self.line();
+            self.written += 1;
+        }
+        file.write_all(text.as_bytes()).unwrap();
+    }
+
+    fn next_name(&mut self) -> PathBuf {
+        self.generation += 1;
+        self.folder.path().join(format!("logs/app.log.{}", self.generation))
+    }
+
+    fn rename(&mut self) -> File {
+        let old = self.next_name();
+        fs::rename(self.log(), &old).unwrap();
+        self.renamed.push(old);
+        let new = append(&self.log());
+        self.marked = false;
+        std::mem::replace(&mut self.file, new)
+    }
+
+    fn act(&mut self, action: &Action) {
+        self.now += 50;
+        match action {
+            Action::Write(lines) => {
+                let file = self.file.try_clone().unwrap();
+                self.write(*lines, &file);
+            }
+            Action::Torn if self.torn.is_none() => {
+                let mut line = self.line();
+                let rest = line.split_off(LINE.len() / 2);
+                self.file.write_all(line.as_bytes()).unwrap();
+                self.torn = Some(rest);
+            }
+            Action::Torn => {}
+            Action::Rename => {
+                self.rename();
+                self.torn = None;
+            }
+            Action::RenameHeld(lines) => {
+                let old = self.rename();
+                self.look();
+                self.write(*lines, &old);
+            }
+            Action::CopyTruncate => {
+                // Between the two a real rotation may lose lines; what is tested is that the exporter does not.
+                let copy = self.next_name();
+                fs::copy(self.log(), copy).unwrap();
+                self.file.set_len(0).unwrap();
+                self.torn = None;
+                self.look();
+                self.marked = false;
+            }
+            Action::Recreate => {
+                self.scrape();
+                fs::remove_file(self.log()).unwrap();
+                self.file = append(&self.log());
+                self.torn = None;
+                self.marked = false;
+            }
+            Action::Compress => self.compress(),
+            Action::Look => self.look(),
+            Action::Scrape => self.check_scrape(),
+            Action::Kill => {
+                self.engine = None;
+                self.start();
+            }
+            Action::Reload => {
+                let (config, now) = (self.config(), self.now);
+                self.engine.as_mut().unwrap().set_config(config, now);
+            }
+            Action::Wait(seconds) => self.now += i64::from(*seconds) * 1_000,
+        }
+    }
+
+    fn compress(&mut self) {
+        let Some(path) = (!self.renamed.is_empty()).then(|| self.renamed.remove(0)) else { return };
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        let mut gz = path.clone().into_os_string();
+        gz.push(".gz");
+        let mut encoder = GzEncoder::new(File::create(&gz).unwrap(), Compression::fast());
+        encoder.write_all(&fs::read(&path).unwrap()).unwrap();
+        // gzip gives the compressed file the time of its original.
+        encoder.finish().unwrap().set_modified(modified).unwrap();
+        fs::remove_file(&path).unwrap();
+    }
+
+    fn check_scrape(&mut self) {
+        let count = self.scrape();
+        assert!(count >= self.shown, "the counter went back from {} to {count}", self.shown);
+        assert!(count <= self.written, "{count} counted of {} written", self.written);
+        self.shown = count;
+    }
+}
+
+fn append(path: &Path) -> File {
+    OpenOptions::new().create(true).append(true).open(path).unwrap()
+}
+
+/// What the exporter does not promise, the model does not do: a file of which nothing was committed is not copied and cut
+/// (nothing would tell its copy from any other file), and two copies are not made between two looks.
+fn run(actions: &[Action], symlink: bool) {
+    let mut world = World::new(symlink);
+    for action in actions {
+        if matches!(action, Action::CopyTruncate) && !world.marked {
+            world.check_scrape();
+        }
+        world.act(action);
+    }
+    world.check_scrape();
+    assert_eq!(world.shown, world.written, "counted and written");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_500, max_shrink_iters: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn each_finished_line_counts_once(actions in proptest::collection::vec(action(), 0..40)) {
+        run(&actions, false);
+    }
+}
