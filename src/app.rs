@@ -50,7 +50,8 @@ async fn run(args: Serve) -> Result<(), Failure> {
     let listener = listener.map_err(|e| Failure::runtime(format!("cannot listen on {}: {e}", args.listen)))?;
 
     let from_end = args.read_from == ReadFrom::End;
-    let engine = Engine::new(config, store, from_end, data, own.clone(), runner::wall_clock());
+    let started = runner::wall_clock();
+    let engine = Engine::new(config, store, from_end, data.clone(), own.clone(), started);
     let (handle, mailbox) = runner::handle();
     let (files, list) = watch::channel(Vec::new());
     let healthy = Arc::new(AtomicBool::new(true));
@@ -61,11 +62,11 @@ async fn run(args: Serve) -> Result<(), Failure> {
         healthy: Arc::clone(&healthy),
     };
     tokio::spawn(wake::watch_files(list, bells.changed.clone(), healthy));
-    let thread = runner::start(engine, own, &handle, mailbox, bells);
+    let thread = runner::start(engine, own.clone(), &handle, mailbox, bells);
     let thread = thread.map_err(|e| Failure::runtime(format!("cannot start the engine's thread: {e}")))?;
 
     let telemetry_path = args.telemetry_path.clone();
-    let site = Arc::new(Site { engine: handle.clone(), registry, reloader, telemetry_path });
+    let site = Arc::new(Site { engine: handle.clone(), registry, data, own, started, reloader, telemetry_path });
     let _folders = watch_config(&site);
     tokio::spawn(reload_on_hangup(Arc::clone(&site)));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), address = %args.listen, "listening");

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::Config;
+use crate::history::{self, History, Minute};
 use crate::ledger::{LabelSet, Ledger, Snapshot};
 use crate::metrics::{Data, Own};
 use crate::recognise::time::Millis;
@@ -28,6 +29,17 @@ pub struct Engine {
     uncommitted: bool,
     commit_failing: bool,
     last_durable: Millis,
+    last_look: Millis,
+    history: History,
+}
+
+/// What the status page shows besides what is committed.
+#[derive(Debug, Clone, Default)]
+pub struct Standing {
+    /// The followed names.
+    pub files: Vec<Followed>,
+    /// Errors per minute.
+    pub last_hour: Vec<Minute>,
 }
 
 impl Engine {
@@ -55,6 +67,8 @@ impl Engine {
             uncommitted: true,
             commit_failing: false,
             last_durable: 0,
+            last_look: now,
+            history: History::default(),
         };
         engine.restore(now);
         engine.follower.discover();
@@ -93,6 +107,11 @@ impl Engine {
 
     /// Looks at the logs once and reads what is new. Returns whether there is more.
     pub fn look(&mut self, now: Millis) -> bool {
+        if self.ready && history::minute_passed(self.last_look, now) {
+            // What a minute brought is known at its end, scraped or not.
+            self.commit(now);
+        }
+        self.last_look = now;
         let more = self.follower.look(&mut self.ledger, now);
         self.account(now);
         if !more && !self.ready {
@@ -116,6 +135,7 @@ impl Engine {
         if self.uncommitted || self.last_durable == 0 {
             self.write(now);
         }
+        self.history.observe(&snapshot, self.last_look);
         self.own.series.set(i64::try_from(snapshot.errors.len()).unwrap_or(i64::MAX));
         self.data.show(Arc::clone(&snapshot), catalogue);
         snapshot
@@ -179,9 +199,9 @@ impl Engine {
         self.follower.watched()
     }
 
-    /// Every followed name.
-    pub fn followed(&self) -> Vec<Followed> {
-        self.follower.followed()
+    /// What the status page shows besides what is committed.
+    pub fn standing(&self, now: Millis) -> Standing {
+        Standing { files: self.follower.followed(), last_hour: self.history.last_hour(now) }
     }
 
     /// Turns the follower's reports into metrics.

@@ -12,6 +12,7 @@ pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod fold;
+pub mod history;
 pub mod journal;
 pub mod ledger;
 pub mod lines;

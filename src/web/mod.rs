@@ -3,18 +3,25 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::Json;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use prometheus::Registry;
+use serde::Serialize;
 
-use crate::metrics;
+use self::status::{Seen, Status};
+use crate::metrics::{self, Data, Own};
+use crate::recognise::time::Millis;
 use crate::reload::Reloader;
-use crate::runner::Handle;
+use crate::runner::{self, Handle};
 
 mod listen;
+mod moment;
+mod page;
+mod status;
 
 pub use self::listen::{bind, parse_address};
 
@@ -25,6 +32,12 @@ pub struct Site {
     pub engine: Handle,
     /// All metrics.
     pub registry: Registry,
+    /// What is committed.
+    pub data: Data,
+    /// The exporter's own metrics.
+    pub own: Own,
+    /// When the program started.
+    pub started: Millis,
     /// Reloads the configuration.
     pub reloader: Reloader,
     /// Where the metrics are.
@@ -34,7 +47,8 @@ pub struct Site {
 /// The routes of the site.
 pub fn routes(site: Arc<Site>) -> Router {
     Router::new()
-        .route("/", get(landing))
+        .route("/", get(status_page))
+        .route("/api/v1/status", get(status_json))
         .route(&site.telemetry_path, get(metrics_page))
         .route("/-/healthy", get(healthy))
         .route("/-/ready", get(ready))
@@ -87,12 +101,50 @@ async fn reload(State(site): State<Arc<Site>>) -> Response {
     }
 }
 
-async fn landing(State(site): State<Arc<Site>>) -> Html<String> {
-    Html(format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>zai-exporter</title></head><body>\
-         <h1>zai-exporter</h1><p>Failed Z.ai / BigModel API calls, counted from logs.</p>\
-         <ul><li><a href=\"{}\">Metrics</a></li><li><a href=\"/-/healthy\">Healthy</a></li><li><a href=\"/-/ready\">Ready</a></li></ul>\
-         </body></html>",
-        site.telemetry_path
-    ))
+/// The page for people. It is there before the first pass is done, and says so.
+async fn status_page(State(site): State<Arc<Site>>) -> Response {
+    let status = status(&site).await;
+    match page::document(&status, &site.telemetry_path) {
+        Ok(answer) => answer.into_response(),
+        Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{e}\n")).into_response(),
+    }
+}
+
+/// The same as JSON. The page's script asks for the page too: there is one template, and none in the script.
+async fn status_json(State(site): State<Arc<Site>>, RawQuery(query): RawQuery) -> Response {
+    #[derive(Serialize)]
+    struct Answer {
+        #[serde(flatten)]
+        status: Status,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        page: Option<String>,
+    }
+    let status = status(&site).await;
+    let asked = query.is_some_and(|q| q.split('&').any(|pair| pair == "include=page"));
+    match asked.then(|| page::live(&status)).transpose() {
+        Ok(page) => {
+            let headers = [(header::CACHE_CONTROL, "no-store"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+            (headers, Json(Answer { status, page })).into_response()
+        }
+        Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{e}\n")).into_response(),
+    }
+}
+
+/// A look at the page is a commit, as a scrape is: both show the same numbers.
+async fn status(site: &Site) -> Status {
+    let ready = site.engine.is_ready() && site.engine.commit().await;
+    let standing = site.engine.describe().await;
+    let (snapshot, catalogue) = site.data.shown();
+    Status::of(Seen {
+        snapshot: &snapshot,
+        catalogue: &catalogue,
+        own: &site.own,
+        // An engine that ended after it was ready still has its last numbers.
+        ready: ready || (standing.is_none() && site.engine.is_ready()),
+        standing,
+        config_file: site.reloader.file().map(|file| file.display().to_string()),
+        refused: site.reloader.refused(),
+        started: site.started,
+        now: runner::wall_clock(),
+    })
 }
