@@ -113,17 +113,23 @@ max_over_time({{ $series }}[@eventWindow@])
 {{- end }}
 # What counts against the objective: all failures that the caller did not cause, and streams that broke off. HTTP 400 is the
 # caller's too, where the client logs no more than the status.
-- record: zai:budget_errors:increase5m
+{{- range $window := list "5m" "15m" }}
+- record: zai:budget_errors:increase{{ $window }}
   expr: |-
     sum by (cluster, namespace, job) (
-      zai:api_errors:increase5m{condition!~"@budgetExcluded@",code!="400"}
+      zai:api_errors:increase{{ $window }}{condition!~"@budgetExcluded@",code!="400"}
       or
-      zai:finish_reasons:increase5m{finish_reason="network_error"}
+      zai:finish_reasons:increase{{ $window }}{finish_reason="network_error"}
     )
+{{- end }}
 {{- end -}}
 
-{{- /* The three texts of an error budget that burns differ only in numbers. */}}
+{{- /*
+The error budget, whose three alerts differ only in numbers. A day is summed up from the increases over 15 minutes that are
+recorded anyway: increase() over a day would read every sample of every pod's series again at each evaluation.
+*/}}
 {{- define "zai-exporter.rules.burn" -}}
+{{- $share := printf "sum_over_time(zai:budget_errors:increase%[1]s[%%[1]s:%[1]s]) / sum_over_time(zai:calls:increase%[1]s[%%[1]s:%[1]s]) * 100" .step -}}
 - name: ZaiErrorBudgetBurn
   part: {{ .part }}
   scope: api
@@ -137,15 +143,15 @@ max_over_time({{ $series }}[@eventWindow@])
     @frequent@ Find the failing condition on the dashboard; the runbook of the alert on that condition says what the
     documentation says to do.
   expr: |-
-    sum_over_time(zai:budget_errors:increase5m[{{ .long }}:5m]) / sum_over_time(zai:calls:increase5m[{{ .long }}:5m]) * 100
+    {{ printf $share .long }}
     > @factor@ * (100 - @objective@)
     and
-    {{ .recent }} * 100
+    {{ .recent | default (printf $share .short) }}
     > @factor@ * (100 - @objective@)
     and
-    sum_over_time(zai:budget_errors:increase5m[{{ .long }}:5m]) >= @minErrors@
+    sum_over_time(zai:budget_errors:increase{{ .step }}[{{ .long }}:{{ .step }}]) >= @minErrors@
     and
-    sum_over_time(zai:answers:increase5m[1d:5m]) > 0
+    sum_over_time(zai:answers:increase15m[1d:15m]) > 0
 {{- end -}}
 
 {{- define "zai-exporter.rules.table" -}}
@@ -375,9 +381,9 @@ max_over_time({{ $series }}[@eventWindow@])
     Each burn rate has a short window, so that the alert ends soon after the errors do; a least number of errors, so that two
     failures in a quiet night are no outage; and asks that successes can be seen, since without them every share is 100 %.
   alerts:
-  {{- include "zai-exporter.rules.burn" (dict "part" "fast" "long" "1h" "short" "5m" "recent" "zai:budget_errors:increase5m / zai:calls:increase5m") | nindent 2 }}
-  {{- include "zai-exporter.rules.burn" (dict "part" "medium" "long" "6h" "short" "30m" "recent" "sum_over_time(zai:budget_errors:increase5m[30m:5m]) / sum_over_time(zai:calls:increase5m[30m:5m])") | nindent 2 }}
-  {{- include "zai-exporter.rules.burn" (dict "part" "slow" "long" "1d" "short" "2h" "recent" "sum_over_time(zai:budget_errors:increase5m[2h:5m]) / sum_over_time(zai:calls:increase5m[2h:5m])") | nindent 2 }}
+  {{- include "zai-exporter.rules.burn" (dict "part" "fast" "long" "1h" "short" "5m" "step" "5m" "recent" "zai:budget_errors:increase5m / zai:calls:increase5m * 100") | nindent 2 }}
+  {{- include "zai-exporter.rules.burn" (dict "part" "medium" "long" "6h" "short" "30m" "step" "15m") | nindent 2 }}
+  {{- include "zai-exporter.rules.burn" (dict "part" "slow" "long" "1d" "short" "2h" "step" "15m") | nindent 2 }}
 - group: zai-exporter
   alerts:
   - name: ZaiLogTimesOff
