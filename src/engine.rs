@@ -132,6 +132,7 @@ impl Engine {
         let catalogue = Arc::clone(&self.config.recogniser.catalogue);
         let held = self.follower.held(now);
         let snapshot = Arc::new(self.ledger.snapshot(held.into_iter(), &catalogue, now));
+        self.uncommitted |= self.ledger.take_shown_more();
         if self.uncommitted || self.last_durable == 0 {
             self.write(now);
         }
@@ -178,6 +179,7 @@ impl Engine {
         self.ledger.set_unknown_codes(config.limits.unknown_codes);
         self.ledger.reopen(&config.recogniser.catalogue);
         self.follower.set_config(config);
+        self.follower.open_series(&mut self.ledger);
         self.follower.discover();
         self.uncommitted = true;
         self.own.reload_successful.set(1);
@@ -238,4 +240,48 @@ impl Engine {
 
 fn seconds(millis: Millis) -> f64 {
     millis as f64 / 1_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use prometheus::Registry;
+
+    use super::*;
+
+    const LOCKED: &str = "ERROR https://api.z.ai/api/paas/v4/chat/completions HTTP 429 \
+                          {\"error\":{\"code\":\"1112\",\"message\":\"Your account has been locked\"}}\n";
+
+    /// 2026-11-24 12:00:00 UTC
+    const START: Millis = 1_795_521_600_000;
+
+    #[test]
+    fn what_a_minute_brought_is_known_and_committed_without_a_scrape() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let mut file = log.reopen().unwrap();
+        let mut write = |count: usize| file.write_all(LOCKED.repeat(count).as_bytes()).unwrap();
+        write(5);
+        let path = log.path().display().to_string();
+        let config = Arc::new(Config::default().with_paths(&[path]));
+        let data = Data::new(Arc::clone(&config.recogniser.catalogue));
+        let own = Own::new(&Registry::new()).unwrap();
+        let mut engine = Engine::new(config, None, false, data.clone(), own.clone(), START);
+        while engine.look(START) {}
+        assert_eq!(own.commits.get(), 1, "the first pass is one commit");
+
+        write(2);
+        engine.look(START + 30_000);
+        assert_eq!(own.commits.get(), 1);
+        write(1);
+        engine.look(START + 60_000);
+        assert_eq!(own.commits.get(), 2, "the minute has passed");
+        let locked = |s: &crate::ledger::ErrorSeries| s.key.code.as_str() == "1112";
+        assert_eq!(data.shown().0.errors.iter().find(|s| locked(s)).unwrap().count, 7);
+        engine.commit(START + 61_000);
+
+        let hour = engine.standing(START + 61_000).last_hour;
+        let sums: Vec<_> = hour.iter().map(|m| m.counts.map(|c| c.iter().sum::<u64>())).collect();
+        assert_eq!(sums[57..], [None, Some(2), Some(1)]);
+    }
 }
