@@ -2,7 +2,7 @@
 PYTEST = .venv/bin/python -m pytest -q -p no:cacheprovider
 export ZAI_EXPORTER_BIN ?= $(CURDIR)/target/release/zai-exporter
 
-.PHONY: setup build test rust lint alerts dashboards dashboards-render helm
+.PHONY: setup build test lint rust docs alerts helm dashboards dashboards-render page
 
 setup:
 	scripts/setup.sh
@@ -10,7 +10,7 @@ setup:
 build:
 	cargo build --release --locked
 
-test: lint rust alerts helm dashboards dashboards-render
+test: lint rust docs alerts helm dashboards dashboards-render page
 
 lint:
 	cargo fmt --all --check
@@ -30,3 +30,9 @@ dashboards: build
 
 dashboards-render: build
 	dashboards/check/render.sh
+
+page: build
+	cd tests/browser && npm test --silent
+
+docs: build
+	python3 scripts/check-docs.py

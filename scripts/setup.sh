@@ -25,7 +25,7 @@ for file in alerts/tests/requirements.txt dashboards/tests/requirements.txt helm
 done
 .venv/bin/pip install --quiet --disable-pip-version-check "${requirements[@]}"
 
-for folder in dashboards/check helm/tests/node; do
+for folder in dashboards/check helm/tests/node tests/browser; do
   [ -f "$folder/package-lock.json" ] && (cd "$folder" && npm ci --silent --no-audit --no-fund)
 done
 cargo fetch --locked

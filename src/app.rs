@@ -63,24 +63,31 @@ async fn run(args: Serve) -> Result<(), Failure> {
     };
     tokio::spawn(wake::watch_files(list, bells.changed.clone(), healthy));
     let thread = runner::start(engine, own.clone(), &handle, mailbox, bells);
-    let thread = thread.map_err(|e| Failure::runtime(format!("cannot start the engine's thread: {e}")))?;
+    let (thread, ended) = thread.map_err(|e| Failure::runtime(format!("cannot start the engine's thread: {e}")))?;
 
     let telemetry_path = args.telemetry_path.clone();
     let site = Arc::new(Site { engine: handle.clone(), registry, data, own, started, reloader, telemetry_path });
     let _folders = watch_config(&site);
     tokio::spawn(reload_on_hangup(Arc::clone(&site)));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), address = %args.listen, "listening");
-    let served = web::serve(listener, web::routes(site), stop_signal()).await;
-    stop(&handle, thread);
+    let served = web::serve(listener, web::routes(site), stop_signal(ended)).await;
+    stop(&handle, thread)?;
     served.map_err(|e| Failure::runtime(format!("cannot serve {}: {e}", args.listen)))
 }
 
 /// What clap cannot know to be wrong.
 fn check(args: &Serve) -> Result<(), Failure> {
+    if let Some(file) = &args.web_config {
+        // Serving in plain text what was meant to be protected would be worse than not serving.
+        let file = file.display();
+        return Err(Failure::usage(format!(
+            "--web.config.file {file}: TLS and authentication are not built in yet; put a proxy in front"
+        )));
+    }
     web::parse_address(&args.listen).map_err(|e| Failure::usage(format!("--web.listen-address: {e}")))?;
     let path = &args.telemetry_path;
     let taken = ["/", "/-/healthy", "/-/ready", "/-/reload", "/api/v1/status"];
-    if !path.starts_with('/') || path.contains(['{', '}', '?', '#']) || taken.contains(&path.as_str()) {
+    if !path.starts_with('/') || path.contains(['{', '}', '?', '#', ':', '*']) || taken.contains(&path.as_str()) {
         return Err(Failure::usage(format!(
             "--web.telemetry-path: `{path}` must be a path such as /metrics, and none of {taken:?}"
         )));
@@ -125,19 +132,18 @@ async fn reload_on_hangup(site: Arc<Site>) {
     }
 }
 
-async fn stop_signal() {
+/// A signal, or the end of the engine: without it there is nothing to serve, and whoever supervises should know.
+async fn stop_signal(ended: tokio::sync::oneshot::Receiver<()>) {
     let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
         return std::future::pending().await;
     };
-    tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+    tokio::select! { _ = term.recv() => {}, _ = int.recv() => {}, _ = ended => {} }
     tracing::info!("stopping: the last lines are read and committed");
 }
 
-fn stop(handle: &Handle, thread: std::thread::JoinHandle<()>) {
+fn stop(handle: &Handle, thread: std::thread::JoinHandle<()>) -> Result<(), Failure> {
     handle.stop();
-    if thread.join().is_err() {
-        tracing::error!(
-            "the engine's thread panicked; what was counted since the last commit is read again at the next start"
-        );
-    }
+    let message =
+        "the engine's thread panicked; what was counted since the last commit is read again at the next start";
+    thread.join().map_err(|_| Failure::runtime(message))
 }

@@ -122,18 +122,24 @@ pub fn handle() -> (Handle, Receiver<Command>) {
     (Handle { commands, ready: Arc::default() }, mailbox)
 }
 
-/// Starts the engine's thread.
+/// Starts the engine's thread. The channel ends when the thread does, for whatever reason.
 pub fn start(
     engine: Engine,
     own: Own,
     handle: &Handle,
     mailbox: Receiver<Command>,
     watch: Watch,
-) -> std::io::Result<JoinHandle<()>> {
+) -> std::io::Result<(JoinHandle<()>, oneshot::Receiver<()>)> {
     let folders = Folders::new(watch.appeared.clone(), false);
     let ready = Arc::clone(&handle.ready);
     let runner = Runner { engine, own, mailbox, watch, folders, ready, mode: None, missed: 0, waiting: Vec::new() };
-    std::thread::Builder::new().name("engine".to_string()).spawn(move || runner.run())
+    let (alive, ended) = oneshot::channel();
+    let body = move || {
+        let _alive: oneshot::Sender<()> = alive;
+        runner.run();
+    };
+    let thread = std::thread::Builder::new().name("engine".to_string()).spawn(body)?;
+    Ok((thread, ended))
 }
 
 struct Runner {
@@ -155,7 +161,7 @@ impl Runner {
         self.rewatch();
         let mut next_look = Instant::now();
         let mut next_discover = Instant::now() + DISCOVER;
-        let mut last_look = Instant::now();
+        let (mut last_look, mut cost) = (Instant::now(), Duration::ZERO);
         loop {
             let now = Instant::now();
             if self.watch.appeared.heard() || now >= next_discover {
@@ -172,7 +178,7 @@ impl Runner {
                 self.trust(polled && self.own.read_bytes.get() > before && self.is_ready(), hinted);
                 self.answer();
                 last_look = Instant::now();
-                let cost = last_look - now;
+                cost = last_look - now;
                 next_look = last_look + if more { Duration::ZERO } else { self.poll_interval().max(cost * REST) };
             }
             match self.mailbox.recv_timeout(next_look.saturating_duration_since(Instant::now())) {
@@ -185,8 +191,7 @@ impl Runner {
                 Err(RecvTimeoutError::Disconnected) => return self.stop(),
             }
             if self.watch.changed.is_rung() {
-                next_look =
-                    next_look.min(last_look + LOOK_GAP.max(next_look.saturating_duration_since(last_look) / 100));
+                next_look = next_look.min(last_look + LOOK_GAP.max(cost * REST));
             }
         }
     }

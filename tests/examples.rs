@@ -7,11 +7,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use common::{Counts, count};
-use prometheus::core::Collector as _;
-use prometheus::{Encoder as _, TextEncoder};
 use serde_json::Value;
 use zai_exporter::config::Config;
-use zai_exporter::metrics::Data;
+use zai_exporter::metrics;
 use zai_exporter::scan::scan;
 
 fn examples() -> PathBuf {
@@ -44,10 +42,7 @@ fn the_scrape_of_all_examples_is_the_one_on_record() {
     let found = scan(&[examples().join("*.log").to_string_lossy().into_owned()], &config());
     assert!(Counts::of(&found.snapshot).total() > 100);
     let config = config();
-    let data = Data::new(config.recogniser.catalogue.clone());
-    data.show(found.snapshot, config.recogniser.catalogue.clone());
-    let mut out = Vec::new();
-    TextEncoder::new().encode(&data.collect(), &mut out).unwrap();
+    let out = metrics::render_data(found.snapshot, config.recogniser.catalogue.clone()).unwrap();
     let out = without_reading_times(&String::from_utf8(out).unwrap());
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::create_dir_all(golden.parent().unwrap()).unwrap();

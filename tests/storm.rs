@@ -2,7 +2,7 @@
 //! end the counts equal the writer's exactly, and no counter has ever gone back.
 //!
 //! `ZAI_STORM_RUNS=20 cargo test --release --test storm` runs longer.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::float_cmp)] // counts are whole numbers
 
 #[path = "common/process.rs"]
 #[allow(dead_code)]

@@ -8,13 +8,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser as _;
-use prometheus::core::Collector as _;
-use prometheus::{Encoder as _, TextEncoder};
 
 pub use self::args::{Args, Command, LogFormat, LogLevel, Output, ReadFrom, Serve};
 use self::args::{CatalogueOutput, Scan};
 use crate::config::Config;
-use crate::metrics::Data;
+use crate::metrics;
 use crate::scan;
 
 /// Exit status for a wrong command line or configuration (`EX_USAGE` of sysexits.h).
@@ -93,12 +91,8 @@ fn scan_files(args: &Scan) -> Result<(), Failure> {
         Output::Table => table::scan(&found, &catalogue),
         Output::Json => table::scan_json(&found, &catalogue),
         Output::Prometheus => {
-            let data = Data::new(Arc::clone(&catalogue));
-            data.show(Arc::clone(&found.snapshot), catalogue);
-            let mut out = Vec::new();
-            TextEncoder::new()
-                .encode(&data.collect(), &mut out)
-                .map_err(|e| Failure::runtime(format!("cannot print the metrics: {e}")))?;
+            let out = metrics::render_data(Arc::clone(&found.snapshot), catalogue);
+            let out = out.map_err(|e| Failure::runtime(format!("cannot print the metrics: {e}")))?;
             String::from_utf8_lossy(&out).into_owned()
         }
     })?;

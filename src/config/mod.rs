@@ -100,8 +100,9 @@ impl Config {
 
     /// Adds the paths of the command line as a source of its own, without labels.
     pub fn with_paths(mut self, paths: &[String]) -> Self {
+        let paths: Vec<String> = paths.iter().filter(|p| !p.is_empty()).cloned().collect();
         if !paths.is_empty() {
-            self.sources.insert(0, SourceConfig::of_paths(paths));
+            self.sources.insert(0, SourceConfig::of_paths(&paths));
         }
         self
     }

@@ -71,6 +71,7 @@ pub struct Ledger {
     limit: Limit,
     look_alikes: u64,
     look_alikes_told: u64,
+    shown_more: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -153,6 +154,11 @@ impl Ledger {
         self.look_alikes
     }
 
+    /// Whether the last snapshot showed more than was saved: that must be saved too, before it is seen.
+    pub fn take_shown_more(&mut self) -> bool {
+        std::mem::take(&mut self.shown_more)
+    }
+
     /// Look-alikes since the last call.
     pub fn take_new_look_alikes(&mut self) -> u64 {
         let new = self.look_alikes - self.look_alikes_told;
@@ -207,7 +213,10 @@ impl Ledger {
         }
         for ((set, key), held) in &extra {
             let tally = self.sets[*set].1.errors.entry(key.clone()).or_default();
-            tally.shown = tally.shown.max(tally.count + held.count);
+            if tally.count + held.count > tally.shown {
+                tally.shown = tally.count + held.count;
+                self.shown_more = true;
+            }
         }
         snapshot::of(&self.sets, &extra)
     }

@@ -150,14 +150,15 @@ impl Object {
             return Self { kind: Kind::Plain, inner: brace + 1, outer: brace };
         };
         let key = trim_end(key);
-        let key = key.strip_suffix(b"\"").or_else(|| key.strip_suffix(b"'")).unwrap_or(key);
-        let quoted = key.len() < trim_end(before).len() - 1;
+        let bare = key.strip_suffix(b"\"").or_else(|| key.strip_suffix(b"'"));
+        let quoted = bare.is_some();
+        let key = bare.unwrap_or(key);
         let is_error = key.ends_with(b"error") && !key[..key.len() - 5].last().is_some_and(u8::is_ascii_alphanumeric);
         if !is_error {
             return Self { kind: Kind::Plain, inner: brace + 1, outer: brace };
         }
         // The body starts with the brace that holds `error`, where it is on the same line.
-        let key_start = key.len() - 5 - usize::from(quoted);
+        let key_start = (key.len() - 5).saturating_sub(usize::from(quoted));
         let outer = view[..key_start].iter().rposition(|b| *b == b'{').unwrap_or(key_start);
         let outer = if key_start - outer > 256 { key_start } else { outer };
         Self { kind: Kind::Error, inner: brace + 1, outer }
@@ -295,6 +296,18 @@ mod tests {
         assert_eq!(all("Error code: 429 - x"), []);
         assert_eq!(all("status code 1113, barcode: 1302, code 1301"), []);
         assert_eq!(all("[1234] [x] [12][13][14]"), []);
+    }
+
+    #[test]
+    fn an_error_key_at_the_start_of_a_line_is_no_special_case() {
+        for view in [
+            r#"error : {"code":"1113"}"#,
+            r#"error" : {"code":"1113"}"#,
+            r#"error={"code":"1113"}"#,
+            "error:{code:1113",
+        ] {
+            assert_eq!(all(view)[0].0, 1113, "{view}");
+        }
     }
 
     #[test]

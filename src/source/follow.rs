@@ -144,6 +144,15 @@ impl Follower {
     pub fn set_config(&mut self, config: Arc<Config>) {
         self.buffer = Buffer::new(config.limits.line_bytes);
         self.config = config;
+        // Which source a name is of may have changed; those of none are let go.
+        for name in self.names.values_mut() {
+            name.source = usize::MAX;
+        }
+    }
+
+    /// The series of sources that the configuration names alone are there before their first file is.
+    pub fn open_series(&mut self, ledger: &mut Ledger) {
+        self.open_label_sets(ledger);
     }
 
     /// What happened since the last call.
@@ -188,7 +197,8 @@ impl Follower {
             let name = self.names.entry(path.clone()).or_default();
             (name.source, name.literal) = (*source, *literal);
         }
-        self.names.retain(|path, name| wanted.contains_key(path) || !name.queue.is_empty());
+        self.names
+            .retain(|path, name| wanted.contains_key(path) || name.source != usize::MAX && !name.queue.is_empty());
     }
 
     /// Looks at every followed name once and reads what is new, up to a limit. Returns whether there is more.
@@ -295,6 +305,9 @@ impl Follower {
         let set = self.label_set(path, ledger);
         let reference =
             before.and_then(|old| self.tails.get(&old)).map(|t| Reference { born: t.born, written: t.written });
+        // Between the look at the name and the opening it may have come to mean yet another file: what was opened counts.
+        let opened = if self.tails.contains_key(&id) { None } else { Some(self.open(path, id, set, now)?) };
+        let id = opened.as_ref().map_or(id, |tail| tail.id);
         let gone = self.names.get_mut(path).and_then(|n| n.gone.take());
         if let Some(reference) = gone.or(reference) {
             self.reporter.rotated(path);
@@ -308,10 +321,9 @@ impl Follower {
                 self.queue_unseen(path, &unseen, set, ledger, now);
             }
         }
-        if !self.tails.contains_key(&id) {
-            let tail = self.open(path, id, set, now)?;
+        if let Some(tail) = opened {
             self.reporter.opened(path, tail.position);
-            self.tails.insert(id, tail);
+            self.tails.entry(id).or_insert(tail);
         }
         if let Some(tail) = self.tails.get_mut(&id) {
             tail.path = path.to_path_buf();
@@ -336,6 +348,7 @@ impl Follower {
                 mark: done.mark,
                 progress: Progress::default(),
                 born: 0,
+                copied: 0,
                 written: 0,
             };
             // If it is another file with the same number, its content says so when it is read.
@@ -426,7 +439,9 @@ impl Follower {
             }
             return;
         }
-        if let Ok(tail) = Tail::open(&unseen.path, 0, set, now) {
+        if let Ok(tail) = Tail::open(&unseen.path, 0, set, now)
+            && !self.tails.contains_key(&tail.id)
+        {
             self.reporter.opened(&unseen.path, 0);
             if let Some(name) = self.names.get_mut(path) {
                 name.queue.push_back(tail.id);
@@ -440,16 +455,48 @@ impl Follower {
     fn rewritten(&mut self, id: FileId, ledger: &mut Ledger, now: Millis) {
         let Some(tail) = self.tails.get(&id) else { return };
         let (path, position, mark, set) = (tail.path.clone(), tail.position, tail.mark.clone(), tail.set);
-        self.reporter.truncated(&path);
+        let mut copied = tail.copied;
         let mut progress = self.tails.get_mut(&id).map(|t| std::mem::take(&mut t.progress)).unwrap_or_default();
         if position > 0 {
-            self.recover_copy(&path, id, position, &mark, &mut progress, set, ledger, now);
+            self.reporter.truncated(&path);
+            let copy = self.recover_copy(&path, id, position, &mark, &mut progress, set, ledger, now);
+            copied = copy.unwrap_or(copied);
+        }
+        for unseen in self.unseen_copies(&path, id, copied) {
+            copied = unseen.born();
+            match self.read_copy(&unseen, 0, &mut progress, set, ledger, now) {
+                Ok(done) => {
+                    self.remember(done);
+                    self.reporter.recovered(&unseen.path);
+                }
+                Err(e) => self.reporter.error(&unseen.path, &format!("cannot read a copy of {}: {e}", path.display())),
+            }
         }
         if let Some(tail) = self.tails.get_mut(&id) {
             tail.progress = progress.carried_over();
+            tail.copied = copied;
             tail.rewind();
         }
         self.changed = true;
+    }
+
+    /// Copies of a file that were made, and the file cut after them, between two looks: younger than the last one that was
+    /// seen, and neither known nor what the file holds now.
+    fn unseen_copies(&self, path: &Path, id: FileId, after: Nanos) -> Vec<Relative> {
+        let Some(tail) = self.tails.get(&id) else { return Vec::new() };
+        // A file that is copied and cut keeps its name; beside one that was renamed there are other generations, not copies.
+        if !fs::metadata(path).is_ok_and(|meta| FileId::of(&meta) == id) {
+            return Vec::new();
+        }
+        let mut unseen: Vec<Relative> = relatives(path, None).unwrap_or_default();
+        unseen.retain(|r| {
+            let known = self.tails.contains_key(&r.id())
+                || self.finished.iter().any(|f| f.id == r.id() && f.stamp == r.stamp() && f.position > 0);
+            let candidate = r.successor && !r.is_gz() && r.id() != id && r.born() > after && !known;
+            candidate && !tail.begins_like(&r.path).unwrap_or(true) && !self.is_copy(r)
+        });
+        unseen.sort_by_key(Relative::born);
+        unseen
     }
 
     /// Reads what a copy of a file holds beyond `position`.
@@ -464,13 +511,13 @@ impl Follower {
         set: SetId,
         ledger: &mut Ledger,
         now: Millis,
-    ) -> bool {
+    ) -> Option<Nanos> {
         let copies = relatives(path, None).unwrap_or_default();
         let mut copies: Vec<Relative> =
             copies.into_iter().filter(|r| r.id() != id && !self.tails.contains_key(&r.id())).collect();
         // The newest first: it is the copy of this generation, if heads and tails are all alike.
         copies.sort_by_key(|r| std::cmp::Reverse(r.born()));
-        let Some(copy) = copies.into_iter().find(|r| r.holds(mark, position).unwrap_or(false)) else { return false };
+        let copy = copies.into_iter().find(|r| r.holds(mark, position).unwrap_or(false))?;
         let done = if copy.is_gz() {
             self.read_compressed(&copy, position, mark.clone(), progress, set, ledger, now)
         } else {
@@ -480,12 +527,12 @@ impl Follower {
             Ok(finished) => {
                 self.remember(finished);
                 self.reporter.recovered(&copy.path);
-                true
+                Some(copy.born())
             }
             Err(e) => {
                 self.reporter
                     .error(&copy.path, &format!("cannot read the rest of {} from its copy: {e}", path.display()));
-                false
+                None
             }
         }
     }
@@ -788,7 +835,7 @@ impl Follower {
         let Some(found) = find(&saved, path) else {
             let gone = Reference { born: saved.born, written: saved.written };
             let mut progress = saved.progress;
-            if !self.recover_copy(path, id, position, &mark, &mut progress, set, ledger, now) {
+            if self.recover_copy(path, id, position, &mark, &mut progress, set, ledger, now).is_none() {
                 self.reporter.lost(path);
             }
             // Another generation follows under the same name, if there is one: it goes on from here.

@@ -31,6 +31,8 @@ pub struct Tail {
     pub size: u64,
     /// When it was made.
     pub born: Nanos,
+    /// Copies of it that were made after this were never seen.
+    pub copied: Nanos,
     /// When it was last written to.
     pub written: Millis,
     /// When more of it was last read.
@@ -60,6 +62,8 @@ pub struct SavedTail {
     pub progress: Progress,
     /// When it was made.
     pub born: Nanos,
+    /// Copies of it that were made after this were never seen.
+    pub copied: Nanos,
     /// When it was last written to.
     pub written: Millis,
 }
@@ -103,6 +107,8 @@ impl Tail {
         let meta = file.metadata()?;
         let mut tail = Self::of(file, path, &meta, set, now);
         tail.position = saved.position;
+        tail.copied = saved.copied;
+        tail.compared = 0;
         tail.mark = saved.mark;
         tail.progress = saved.progress;
         tail.mark.refresh(&tail.file, tail.position)?;
@@ -119,11 +125,12 @@ impl Tail {
             mark: Mark::default(),
             size: meta.len(),
             born: born(meta),
+            copied: now.saturating_mul(1_000_000).max(born(meta)),
             written: modified(meta),
             grown: now,
             left_behind: None,
             changed: changed(meta),
-            compared: 0,
+            compared: if meta.len() == 0 { changed(meta) } else { 0 },
             waiting_at: u64::MAX,
             file,
         }
@@ -138,6 +145,7 @@ impl Tail {
             mark: self.mark.clone(),
             progress: self.progress.clone(),
             born: self.born,
+            copied: self.copied,
             written: self.written,
         }
     }
@@ -163,6 +171,10 @@ impl Tail {
             return Ok(State::Rewritten);
         }
         let untouched = self.changed == self.compared;
+        if self.size == 0 && !untouched {
+            // Something was written and cut again before any of it was read.
+            return Ok(State::Rewritten);
+        }
         if untouched && (self.size == self.position || self.size == self.waiting_at) {
             return Ok(State::Quiet);
         }
@@ -222,6 +234,15 @@ impl Tail {
         self.position = 0;
         self.mark = Mark::default();
         self.waiting_at = u64::MAX;
+        self.compared = if self.size == 0 { self.changed } else { 0 };
+    }
+
+    /// Whether another file begins with what this one holds now.
+    pub fn begins_like(&self, other: &Path) -> io::Result<bool> {
+        let (mut one, mut two) = ([0; 1024], [0; 1024]);
+        let (one_len, two_len) = (self.file.read_at(&mut one, 0)?, File::open(other)?.read_at(&mut two, 0)?);
+        let len = one_len.min(two_len);
+        Ok(len > 0 && one[..len] == two[..len])
     }
 
     /// Bytes written and not read.
