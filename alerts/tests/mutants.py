@@ -262,6 +262,7 @@ class Bench:
         ]
         self.written: dict[int, list[Path]] = {}
         self.asked: dict[int, str] = {}
+        self.cost: dict[int, float] = {}
 
     def write_tests(self, index: int) -> None:
         """One file for each test group that concerns the rule, cheapest first. JSON is YAML, and quicker to write."""
@@ -272,6 +273,7 @@ class Bench:
                 if ("record" not in rule or name == "recording.yaml") and concerns(group, rule):
                     found.append({**document, "rule_files": ["rules.json"], "tests": [cut(group, rule)]})
         found.sort(key=cost)
+        self.cost[index] = sum(map(cost, found))
         queries = [test["expr"] for document in found for test in document["tests"][0].get("promql_expr_test", [])]
         self.asked[index] = "\n".join(queries)
         self.written[index] = []
@@ -349,6 +351,8 @@ def main() -> int:
             if mutants:
                 found[index] = mutants
                 bench.write_tests(index)
+        # The longest first, so that no core is left waiting at the end.
+        found = dict(sorted(found.items(), key=lambda item: -len(item[1]) * bench.cost[item[0]]))
         unsound = [index for index, left in zip(found, pool.map(lambda index: bench.survivors(index, [None]), found)) if not left]
         for index in unsound:
             print(f"{title(bench.rules[index])}: its tests fail without a fault, so they prove nothing", file=sys.stderr)
