@@ -1,8 +1,10 @@
 # `make setup` once, then `make test`. What each part needs and shows is in CONTRIBUTING.md.
 PYTEST = .venv/bin/python -m pytest -q -p no:cacheprovider
 export ZAI_EXPORTER_BIN ?= $(CURDIR)/target/release/zai-exporter
+# The binary that ships in the image and the tarball: linked statically.
+export ZAI_EXPORTER_STATIC_BIN ?= $(CURDIR)/target/$(shell rustc -vV | sed -n 's/^host: //p')/release/zai-exporter
 
-.PHONY: setup build test lint rust docs alerts helm dashboards dashboards-render page
+.PHONY: setup build static test lint rust docs alerts helm dashboards dashboards-render page
 
 setup:
 	scripts/setup.sh
@@ -22,7 +24,10 @@ rust: build
 alerts: build
 	$(PYTEST) alerts/tests
 
-helm: build
+static:
+	deploy/static.sh
+
+helm: build static
 	$(PYTEST) helm/tests
 
 dashboards: build

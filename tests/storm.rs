@@ -87,7 +87,7 @@ fn rotate(path: &PathBuf, file: &File, rotation: Rotation, generation: u32) -> F
 
 /// A small generator of numbers (xorshift), seeded by the clock; the seed is printed.
 fn dice() -> impl FnMut(u64) -> u64 {
-    let mut state = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64 | 1;
+    let mut state = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() | 1;
     println!("seed {state}");
     move |below| {
         state ^= state << 13;
