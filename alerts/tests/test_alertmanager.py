@@ -76,7 +76,6 @@ def running(tmp_path_factory, alertmanager):
         process.stop()
 
 
-# What is sent -> what of it is held back. {} stands for the labels of the service.
 ACCOUNT_ALERTS = [rule["alert"] for rule in ALERTING if rule["labels"]["zai_scope"] == "account"]
 FOLLOWS = [
     "ZaiAccountAccessErrors",
@@ -88,24 +87,34 @@ FOLLOWS = [
 EXPORTER_ALERTS = [rule["alert"] for rule in ALERTING if rule["alert"].startswith("ZaiExporter")]
 
 
-def held_back(url: str, namespace: str, alerts: list[dict]) -> set[tuple[str, str]]:
-    """Sends alerts and returns (alertname, severity) of those that are inhibited, once all are judged."""
-    body = [{"labels": {"cluster": "eu", "namespace": namespace, "job": "assistant", **labels}} for labels in alerts]
-    request = urllib.request.Request(
-        url, data=json.dumps(body).encode(), headers={"Content-Type": "application/json"}, method="POST"
-    )
+def send(url: str, alerts: list[dict]) -> None:
+    body = json.dumps([{"labels": labels} for labels in alerts]).encode()
+    request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"}, method="POST")
     with OPENER.open(request, timeout=5) as answer:
         assert answer.status == 200
 
-    def judged():
-        found = [alert for alert in json.loads(get(url)) if alert["labels"].get("namespace") == namespace]
-        done = len(found) == len(body) and all(alert["status"]["state"] != "unprocessed" for alert in found)
-        return found if done else None
 
+def known(url: str, namespace: str) -> list[dict]:
+    return [alert for alert in json.loads(get(url)) if alert["labels"].get("namespace") == namespace]
+
+
+def held_back(url: str, namespace: str, alerts: list[dict]) -> set[tuple[str, str]]:
+    """Sends alerts and returns (alertname, severity) of those that are inhibited.
+
+    Alertmanager learns of causes one after the other, in the order in which they came. So a last pair is sent after all
+    others, of which is known that the one holds back the other: once it does, the others have been seen.
+    """
+    send(url, [{"cluster": "eu", "namespace": namespace, "job": "assistant", **labels} for labels in alerts])
+    last = {"cluster": "eu", "namespace": f"{namespace}-last", "job": "assistant"}
+    send(url, [{**last, **labels_of("ZaiBalanceExhausted")}, {**last, **labels_of("ZaiRateLimited")}])
+    wait_for(
+        "Alertmanager to have seen all alerts",
+        lambda: any(alert["status"]["inhibitedBy"] for alert in known(url, last["namespace"])),
+    )
+    found = known(url, namespace)
+    assert len(found) == len(alerts)
     return {
-        (alert["labels"]["alertname"], alert["labels"]["severity"])
-        for alert in wait_for("Alertmanager to judge all alerts", judged)
-        if alert["status"]["inhibitedBy"]
+        (alert["labels"]["alertname"], alert["labels"]["severity"]) for alert in found if alert["status"]["inhibitedBy"]
     }
 
 
