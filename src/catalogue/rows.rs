@@ -25,6 +25,8 @@ pub struct Row {
     pub wordings: Vec<Wording>,
     /// Texts that confirm its code, but that others print too.
     pub weak: Vec<Wording>,
+    /// The documented text, to be compared with.
+    pub documented: Wording,
     /// Whether the API answers with free text under this code.
     pub free_text: bool,
     given: Given,
@@ -62,12 +64,14 @@ impl Row {
         let text = |new: String, old: &String| if new.is_empty() { old.clone() } else { new };
         let more = |new: Vec<Wording>, old: &Vec<Wording>| old.iter().cloned().chain(new).collect();
         let given = self.given;
+        let message = text(self.message, &old.message);
         Row {
             code: self.code,
             category: if given.category { self.category } else { old.category },
             condition: if given.condition { self.condition } else { old.condition },
             http: if given.http { self.http } else { old.http.clone() },
-            message: text(self.message, &old.message),
+            documented: Wording::parse(&message),
+            message,
             solution: text(self.solution, &old.solution),
             table: old.table.clone(),
             wordings: more(self.wordings, &old.wordings),
@@ -114,6 +118,7 @@ pub fn read_row(node: &Node<'_>, mistakes: &mut Mistakes) -> Option<Row> {
         category: category.unwrap_or(Some(Category::Unknown))?,
         condition: condition.unwrap_or(Some(Condition::Unspecified))?,
         http: http.unwrap_or_default(),
+        documented: Wording::parse(message.as_deref().unwrap_or_default()),
         message: message.unwrap_or_default(),
         solution: solution.unwrap_or_default(),
         table: table.unwrap_or_else(|| "reference".to_string()),

@@ -3,6 +3,7 @@
 use memchr::memmem;
 
 use super::evidence::Form;
+use super::find;
 use super::value::{self, Code};
 
 /// A code that a line holds, and what belongs to it.
@@ -34,7 +35,7 @@ const OBJECT: usize = 2_048;
 
 /// Calls `found` for every code in `view`. `in_error_object` says that an error object was opened on a line before.
 pub fn codes<'a>(view: &'a [u8], in_error_object: bool, mut found: impl FnMut(Coded<'a>)) {
-    for at in memmem::find_iter(view, b"ode") {
+    for at in find::ODE.find_iter(view) {
         let key = at.checked_sub(1).map(|k| &view[k..at + 3]);
         if !matches!(key, Some(b"code" | b"Code")) {
             continue;
@@ -45,7 +46,7 @@ pub fn codes<'a>(view: &'a [u8], in_error_object: bool, mut found: impl FnMut(Co
             found(coded);
         }
     }
-    for at in memmem::find_iter(view, b"type") {
+    for at in find::TYPE.find_iter(view) {
         let Some(code) = value::code(&view[at + 4..]).filter(|c| c.quoted && c.number >= 1_000) else {
             continue;
         };

@@ -3,7 +3,7 @@
 use memchr::memmem;
 use serde::{Deserialize, Serialize};
 
-use super::value;
+use super::{find, value};
 
 /// The documented values of `finish_reason`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -85,8 +85,8 @@ const OTHER_MODELS: [&[u8]; 12] = [
 /// Hands each finish reason in `view` to `found`, with its place.
 pub fn reasons(view: &[u8], mut found: impl FnMut(FinishReason, usize)) {
     let mut last = None;
-    for needle in [b"finish".as_slice(), b"stop_reason"] {
-        for at in memmem::find_iter(view, needle) {
+    for needle in [&find::FINISH, &find::STOP_REASON] {
+        for at in needle.find_iter(view) {
             let starts = at == 0 || !(view[at - 1].is_ascii_alphanumeric() || view[at - 1] == b'-');
             if let Some(value) = value::finish_reason(&view[at..]).filter(|_| starts) {
                 let reason = FinishReason::parse(value);

@@ -2,7 +2,7 @@
 
 use memchr::memmem;
 
-use super::value;
+use super::{find, value};
 
 /// An answer of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +77,7 @@ pub fn answer(view: &[u8]) -> Option<Answer> {
 /// The status of an `HTTP Request: POST <url> "HTTP/1.1 200 OK"` line about a success: by far the most frequent line of a
 /// service that is well, read without looking at the rest of it.
 pub fn httpx_success(line: &[u8], is_host: impl Fn(&[u8]) -> bool) -> Option<u32> {
-    let request = &line[memmem::find(line, b"HTTP Request: ")? + 14..];
+    let request = &line[find::HTTP_REQUEST.find(line)? + 14..];
     let url = &request[memmem::find(&request[..request.len().min(16)], b"https://")? + 8..];
     let host_end = url.iter().position(|b| matches!(b, b'/' | b':' | b' '))?;
     let tail = &url[memchr::memchr(b' ', url)?..];

@@ -4,6 +4,7 @@
 
 mod body;
 mod evidence;
+mod find;
 mod finish;
 mod http;
 mod needles;
@@ -169,7 +170,7 @@ impl Recogniser {
         let requested = context.request.map(|at| number - at);
         let reading = Reading { recogniser: self, view, marks, known, in_error_object, requested };
         let answered = reading.signals(tell);
-        if self.names_host(view) {
+        if reading.names_host() {
             context.request = (!answered).then_some(number);
         }
         if marks.vendor {
@@ -221,12 +222,12 @@ impl Reading<'_> {
     /// The most specific identity wins: codes, then texts, then HTTP, then what is left of an SDK's exception.
     /// Returns whether the line showed an answer or a failure.
     fn signals(&self, tell: &mut dyn FnMut(Signal)) -> bool {
-        if memmem::find(self.view, b"Retrying request").is_some() && !self.marks.foreign() {
+        if find::RETRYING.find(self.view).is_some() && !self.marks.foreign() {
             tell(Signal::Retry);
         }
         let mut look_alike = false;
         let mut taken: Vec<Failure> = Vec::new();
-        let answer = self.recogniser.names_host(self.view).then(|| http::answer(self.view)).flatten();
+        let answer = self.names_host().then(|| http::answer(self.view)).flatten();
         self.coded(&mut |verdict| match verdict {
             Verdict::Taken(failure) => add(&mut taken, failure),
             Verdict::LooksAlike => look_alike = true,
@@ -258,6 +259,12 @@ impl Reading<'_> {
             });
         }
         answered
+    }
+
+    /// Whether the line names a host that answers calls. The API's own are marks of the vendor already.
+    fn names_host(&self) -> bool {
+        let possible = self.marks.vendor || self.recogniser.hosts.len() > HOSTS.len();
+        possible && self.recogniser.names_host(self.view)
     }
 
     fn coded(&self, verdict: &mut dyn FnMut(Verdict)) {
@@ -420,24 +427,27 @@ fn agreement(message: &Message<'_>, rows: &[&Row]) -> Option<Agreement> {
         return None;
     }
     let wordings = rows.iter().flat_map(|r| r.wordings.iter().chain(&r.weak));
-    let documented = rows.iter().map(|r| crate::catalogue::Wording::parse(&r.message));
-    let best = wordings.map(|w| w.agreement(&text)).chain(documented.map(|w| w.agreement(&text))).max();
-    let best = best.unwrap_or(Agreement::None);
+    let documented = rows.iter().map(|r| &r.documented);
+    let mut best = Agreement::None;
+    for wording in wordings.chain(documented) {
+        best = best.max(wording.agreement(&text));
+        if best == Agreement::Whole {
+            break;
+        }
+    }
     let cut = !message.whole && best == Agreement::None && text.len() < 12;
     if best == Agreement::None && (!legible || cut) { None } else { Some(best) }
 }
 
 /// The vendor's request id behind `request_id` and its like.
 fn request_id(view: &[u8]) -> Option<u64> {
-    let keys: [&[u8]; 4] = [b"request_id", b"requestId", b"request-id", b"requestID"];
-    keys.iter().find_map(|key| {
-        memmem::find_iter(view, key).find_map(|at| {
-            let after = &view[at + key.len()..];
-            let value = &after[value::separator(after)?..];
-            let value = &value[value::quotes(value)..];
-            let len = value.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')).count();
-            is_vendor_id(&value[..len]).then(|| xxh3_64(&value[..len]))
-        })
+    find::EQUEST.find_iter(view).find_map(|at| {
+        let key = &view[at + 6..];
+        let after = ["_id", "Id", "-id", "ID"].iter().find_map(|k| key.strip_prefix(k.as_bytes()))?;
+        let value = &after[value::separator(after)?..];
+        let value = &value[value::quotes(value)..];
+        let len = value.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')).count();
+        is_vendor_id(&value[..len]).then(|| xxh3_64(&value[..len]))
     })
 }
 
