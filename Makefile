@@ -4,7 +4,7 @@ export ZAI_EXPORTER_BIN ?= $(CURDIR)/target/release/zai-exporter
 # The binary that ships in the image and the tarball: linked statically.
 export ZAI_EXPORTER_STATIC_BIN ?= $(CURDIR)/target/$(shell rustc -vV | sed -n 's/^host: //p')/release/zai-exporter
 
-.PHONY: setup build static test lint rust docs alerts helm dashboards dashboards-render page
+.PHONY: setup build static test lint rust docs alerts alerts-mutants helm dashboards dashboards-render page
 
 setup:
 	scripts/setup.sh
@@ -20,6 +20,10 @@ lint:
 
 rust: build
 	cargo test --locked
+
+# Every rule changed in every way that matters, and the tests that must notice; takes minutes.
+alerts-mutants:
+	.venv/bin/python alerts/tests/mutants.py
 
 alerts: build
 	$(PYTEST) alerts/tests

@@ -14,30 +14,30 @@ trap 'rm -rf "$work"' EXIT
 
 python3 bench/make_logs.py "$work" "$megabytes"
 
-# CPU seconds (user + system) and the largest resident memory in KiB of a command.
+# CPU seconds (user + system) of a command.
 cost() { /usr/bin/env python3 - "$@" <<'PY'
 import os, resource, subprocess, sys
 subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 use = resource.getrusage(resource.RUSAGE_CHILDREN)
-print(f"{use.ru_utime + use.ru_stime:.3f} {use.ru_maxrss}")
+print(f"{use.ru_utime + use.ru_stime:.3f}")
 PY
 }
 median() { cost "$@" >/dev/null; for _ in 1 2 3; do cost "$@"; done | sort -n | sed -n 2p; }
 
 export LC_ALL=C
-printf '%-10s %9s %9s %9s %9s %12s %12s %10s\n' log 'ours s' 'grep s' 'wc s' 'mtail s' 'mtail/ours' 'ours/grep' 'ours KiB'
+printf '%-10s %9s %9s %9s %9s %12s %12s\n' log 'ours s' 'grep s' 'wc s' 'mtail s' 'mtail/ours' 'ours/grep'
 for log in client json errors cri docker; do
   file=$work/$log.log
-  read -r ours memory < <(median "$binary" scan --output json "$file")
-  read -r grep_ _ < <(median grep -c '"code":"1302"' "$file")
-  read -r wc_ _ < <(median wc -l "$file")
-  read -r mtail_ _ < <(cost mtail --one_shot --one_shot_format prometheus --progs bench/errors.mtail --logs "$file")
+  read -r ours < <(median "$binary" scan --output json "$file")
+  read -r grep_ < <(median grep -c '"code":"1302"' "$file")
+  read -r wc_ < <(median wc -l "$file")
+  read -r mtail_ < <(cost mtail --one_shot --one_shot_format prometheus --progs bench/errors.mtail --logs "$file")
   counted=$("$binary" scan --output json "$file" | python3 -c 'import json,sys; print(sum(e["count"] for e in json.load(sys.stdin)["errors"]))')
   written=$(cat "$work/$log.count")
   [ "$counted" = "$written" ] || { echo "$log: counted $counted, written $written" >&2; exit 1; }
-  python3 - "$log" "$ours" "$grep_" "$wc_" "$mtail_" "$memory" <<'PY'
+  python3 - "$log" "$ours" "$grep_" "$wc_" "$mtail_" <<'PY'
 import sys
-log, ours, grep, wc, mtail, memory = sys.argv[1], *map(float, sys.argv[2:])
-print(f"{log:10} {ours:9.3f} {grep:9.3f} {wc:9.3f} {mtail:9.3f} {mtail / ours:11.0f}x {ours / max(grep, 0.001):11.1f}x {memory:10.0f}")
+log, ours, grep, wc, mtail = sys.argv[1], *map(float, sys.argv[2:])
+print(f"{log:10} {ours:9.3f} {grep:9.3f} {wc:9.3f} {mtail:9.3f} {mtail / ours:11.0f}x {ours / max(grep, 0.001):11.1f}x")
 PY
 done

@@ -51,7 +51,7 @@ pub struct Serve {
         value_name = "PATH"
     )]
     pub telemetry_path: String,
-    /// File with TLS and basic authentication, in the format of the Prometheus exporter toolkit.
+    /// File with TLS and basic authentication, in the format of the Prometheus exporter toolkit. Not built in yet: refused.
     #[arg(long = "web.config.file", env = "ZAI_EXPORTER_WEB_CONFIG_FILE", value_name = "FILE")]
     pub web_config: Option<PathBuf>,
     /// Configuration file (YAML).

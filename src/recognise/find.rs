@@ -1,0 +1,19 @@
+//! The texts that every line of interest is searched for. To make a searcher costs more than to use it on a line: these are
+//! made once.
+
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
+/// A searcher that is made when it is first used.
+pub(super) type Text = LazyLock<Finder<'static>>;
+
+pub(super) static HTTP_REQUEST: Text = LazyLock::new(|| Finder::new("HTTP Request: "));
+pub(super) static RETRYING: Text = LazyLock::new(|| Finder::new("Retrying request"));
+/// `request_id`, `requestId` and their like.
+pub(super) static EQUEST: Text = LazyLock::new(|| Finder::new("equest"));
+/// `code` and `Code`.
+pub(super) static ODE: Text = LazyLock::new(|| Finder::new("ode"));
+pub(super) static TYPE: Text = LazyLock::new(|| Finder::new("type"));
+pub(super) static FINISH: Text = LazyLock::new(|| Finder::new("finish"));
+pub(super) static STOP_REASON: Text = LazyLock::new(|| Finder::new("stop_reason"));
