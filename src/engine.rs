@@ -191,6 +191,11 @@ impl Engine {
         self.own.reload_successful.set(0);
     }
 
+    /// Commits that could not be written.
+    pub fn commit_failures(&self) -> u64 {
+        self.own.commit_failures.get()
+    }
+
     /// The configuration in use.
     pub fn config(&self) -> &Arc<Config> {
         &self.config

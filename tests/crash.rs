@@ -1,0 +1,102 @@
+//! Crash points: the exporter dies between each two system calls of its commits, and in the middle of each write. Whatever
+//! had been written by then, the restart counts every line once, and never less than a scrape has shown.
+#![allow(missing_docs)]
+
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use prometheus::Registry;
+use zai_exporter::catalogue::Catalogue;
+use zai_exporter::config::Config;
+use zai_exporter::engine::Engine;
+use zai_exporter::metrics::{Data, Own};
+use zai_exporter::state::{Disk, RealDisk, Store};
+
+const LINE: &str = "2026-08-10 08:54:07,768 ERROR failed: Error code: 429, with error text {\"error\":{\"code\":\"1113\",\"message\":\"Insufficient balance or no resource package\"}}\n";
+
+/// A disk that stops for good at one of its system calls, the write half done: as a killed process leaves it.
+#[derive(Debug)]
+struct Dying {
+    calls_left: u32,
+    dead: bool,
+}
+
+impl Dying {
+    fn call(&mut self) -> io::Result<()> {
+        self.dead |= self.calls_left == 0;
+        self.calls_left = self.calls_left.saturating_sub(1);
+        if self.dead { Err(io::Error::other("killed")) } else { Ok(()) }
+    }
+}
+
+impl Disk for Dying {
+    fn write(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let was_dead = self.dead;
+        if let Err(killed) = self.call() {
+            if !was_dead {
+                RealDisk.write(path, &bytes[..bytes.len() / 2])?;
+            }
+            return Err(killed);
+        }
+        RealDisk.write(path, bytes)
+    }
+
+    fn sync(&mut self, path: &Path) -> io::Result<()> {
+        self.call()?;
+        RealDisk.sync(path)
+    }
+
+    fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        self.call()?;
+        RealDisk.rename(from, to)
+    }
+}
+
+fn engine(folder: &Path, disk: Box<dyn Disk>) -> Engine {
+    let log = folder.join("app.log").to_string_lossy().into_owned();
+    let config = Arc::new(Config::default().with_paths(&[log]));
+    let data = Data::new(Arc::new(Catalogue::built_in()));
+    let own = Own::new(&Registry::new()).unwrap();
+    let store = Store::open(&folder.join("state"), disk).unwrap();
+    Engine::new(config, Some(store), false, data, own, zai_exporter::runner::wall_clock())
+}
+
+fn scrape(engine: &mut Engine) -> u64 {
+    let now = zai_exporter::runner::wall_clock();
+    while engine.look(now) {}
+    engine.commit(now).errors.iter().map(|s| s.count).sum()
+}
+
+/// Writes, scrapes and rotates until the disk dies at its `calls`th system call, then restarts. Returns whether it died.
+fn dies_at(calls: u32) -> bool {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("app.log");
+    let mut file = std::fs::File::create(&path).unwrap();
+    let mut written = 0;
+    let failures = {
+        let mut engine = engine(folder.path(), Box::new(Dying { calls_left: calls, dead: false }));
+        for step in 0..6 {
+            for _ in 0..3 {
+                written += 1;
+                file.write_all(LINE.replace("failed", &format!("call {written} failed")).as_bytes()).unwrap();
+            }
+            scrape(&mut engine);
+            if step % 2 == 1 {
+                std::fs::rename(&path, folder.path().join(format!("app.log.{step}"))).unwrap();
+                file = std::fs::File::create(&path).unwrap();
+            }
+        }
+        engine.commit_failures()
+    };
+    let mut engine = engine(folder.path(), Box::new(RealDisk));
+    assert_eq!(scrape(&mut engine), written, "killed at system call {calls}");
+    failures > 0
+}
+
+#[test]
+fn a_kill_at_any_system_call_of_a_commit_is_survived() {
+    // Before the first write there is no state at all: what was rotated away by then was never followed.
+    let died = (1..100).take_while(|calls| dies_at(*calls)).count();
+    assert!(died >= 12, "only {died} system calls: the commits were not reached");
+}
