@@ -485,7 +485,8 @@ impl Follower {
     fn unseen_copies(&self, path: &Path, id: FileId, after: Nanos) -> Vec<Relative> {
         let Some(tail) = self.tails.get(&id) else { return Vec::new() };
         // A file that is copied and cut keeps its name; beside one that was renamed there are other generations, not copies.
-        if !fs::metadata(path).is_ok_and(|meta| FileId::of(&meta) == id) {
+        let keeps_its_name = self.names.contains_key(path) && fs::metadata(path).is_ok_and(|m| FileId::of(&m) == id);
+        if !keeps_its_name {
             return Vec::new();
         }
         let mut unseen: Vec<Relative> = relatives(path, None).unwrap_or_default();
