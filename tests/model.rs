@@ -35,6 +35,8 @@ enum Action {
     RenameHeld(u8),
     /// The file is copied, and cut to nothing.
     CopyTruncate,
+    /// The file is cut to nothing after it was read.
+    Truncate,
     /// The file is deleted after it was read, and made anew.
     Recreate,
     /// The oldest renamed file is compressed.
@@ -58,6 +60,7 @@ fn action() -> impl Strategy<Value = Action> {
         4 => Just(Action::Rename),
         2 => (0u8..10).prop_map(Action::RenameHeld),
         3 => Just(Action::CopyTruncate),
+        1 => Just(Action::Truncate),
         1 => Just(Action::Recreate),
         1 => Just(Action::Compress),
         5 => Just(Action::Look),
@@ -72,6 +75,8 @@ fn action() -> impl Strategy<Value = Action> {
 struct World {
     folder: tempfile::TempDir,
     file: File,
+    /// The followed name is a symbolic link, and a rotation swaps it.
+    linked: bool,
     /// The current file ends in the first half of a line; this is the rest.
     torn: Option<String>,
     generation: u32,
@@ -86,15 +91,20 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(linked: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("logs")).unwrap();
         let path = folder.path().join("logs/app.log");
-        let file = append(&path);
+        let target = if linked { path.with_file_name("app.log.0") } else { path.clone() };
+        let file = append(&target);
+        if linked {
+            std::os::unix::fs::symlink(&target, &path).unwrap();
+        }
         let now = zai_exporter::runner::wall_clock();
         let mut world = Self {
             folder,
             file,
+            linked,
             torn: None,
             generation: 0,
             renamed: Vec::new(),
@@ -165,10 +175,24 @@ impl World {
     }
 
     fn rename(&mut self) -> File {
+        if self.linked {
+            return self.swap();
+        }
         let old = self.next_name();
         fs::rename(self.log(), &old).unwrap();
         self.renamed.push(old);
         let new = append(&self.log());
+        self.marked = false;
+        std::mem::replace(&mut self.file, new)
+    }
+
+    /// A new file, and in one step the link points to it.
+    fn swap(&mut self) -> File {
+        let target = self.next_name();
+        let new = append(&target);
+        let link = self.log().with_file_name("new-link");
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        fs::rename(link, self.log()).unwrap();
         self.marked = false;
         std::mem::replace(&mut self.file, new)
     }
@@ -203,6 +227,12 @@ impl World {
                 self.file.set_len(0).unwrap();
                 self.torn = None;
                 self.look();
+                self.marked = false;
+            }
+            Action::Truncate => {
+                self.scrape();
+                self.file.set_len(0).unwrap();
+                self.torn = None;
                 self.marked = false;
             }
             Action::Recreate => {
@@ -253,8 +283,8 @@ fn append(path: &Path) -> File {
 
 /// What the exporter does not promise, the model does not do: a file of which nothing was committed is not copied and cut
 /// (nothing would tell its copy from any other file), and two copies are not made between two looks.
-fn run(actions: &[Action]) {
-    let mut world = World::new();
+fn run(actions: &[Action], linked: bool) {
+    let mut world = World::new(linked);
     for action in actions {
         if matches!(action, Action::CopyTruncate) && !world.marked {
             world.check_scrape();
@@ -270,7 +300,15 @@ proptest! {
 
     #[test]
     fn each_finished_line_counts_once(actions in proptest::collection::vec(action(), 0..40)) {
-        run(&actions);
+        run(&actions, false);
+    }
+
+    #[test]
+    fn each_line_behind_a_swapped_link_counts_once(actions in proptest::collection::vec(action(), 0..40)) {
+        // What only a plain file can suffer is left out.
+        let plain = |a: &Action| matches!(a, Action::CopyTruncate | Action::Recreate | Action::Compress);
+        let actions: Vec<Action> = actions.into_iter().filter(|a| !plain(a)).collect();
+        run(&actions, true);
     }
 }
 
@@ -279,5 +317,5 @@ proptest! {
 fn the_tenth_generation_is_no_copy_of_the_first() {
     let mut actions = vec![Action::Rename; 9];
     actions.extend([Action::Kill, Action::Write(1), Action::RenameHeld(1)]);
-    run(&actions);
+    run(&actions, false);
 }

@@ -268,3 +268,19 @@ fn inotify_without_instances_is_met_by_polling() {
     exporter.scrape_until("the error", |s| exhausted(s) == 2.0);
     assert!(exporter.journal().contains("polled instead"), "{}", exporter.journal());
 }
+
+#[test]
+fn a_second_name_of_a_file_counts_nothing_twice_and_a_thousand_files_all_count() {
+    let setup = Setup::new();
+    for i in 0..1_000 {
+        setup.append(&format!("{i}.log"), ERROR);
+    }
+    fs::hard_link(setup.path("0.log"), setup.path("second.log")).unwrap();
+    let exporter = setup.start(&[&setup.text("*.log"), "--log.level=warn"]);
+    let scrape = exporter.scrape_until("the first pass", |_| true);
+    assert_eq!(exhausted(&scrape), 1_000.0);
+    setup.append("second.log", ERROR);
+    setup.append("999.log", ERROR);
+    let scrape = exporter.scrape_until("both lines", |s| exhausted(s) >= 1_002.0);
+    assert_eq!(exhausted(&scrape), 1_002.0);
+}
