@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::history::{self, History, Minute};
-use crate::ledger::{LabelSet, Ledger, Snapshot};
+use crate::ledger::{Ledger, Snapshot};
 use crate::metrics::{Data, Own};
 use crate::recognise::time::Millis;
 use crate::source::{Followed, Follower};
@@ -235,11 +235,6 @@ impl Engine {
         own.files_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
         own.lag_bytes.set(i64::try_from(lag).unwrap_or(i64::MAX));
         self.uncommitted |= self.follower.take_changed();
-    }
-
-    /// The label sets that are counted.
-    pub fn label_sets(&self) -> Vec<LabelSet> {
-        self.ledger.label_sets()
     }
 }
 

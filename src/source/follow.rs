@@ -412,13 +412,17 @@ impl Follower {
     fn unseen_generations(&self, path: &Path, reference: Reference, new: FileId) -> Vec<Relative> {
         let mut unseen: Vec<Relative> = relatives(path, None).unwrap_or_default();
         unseen.retain(|r| {
-            let known = self.tails.contains_key(&r.id())
-                || self.finished.iter().any(|f| f.id == r.id() && f.stamp == r.stamp() && f.position > 0);
             let after = if r.is_gz() { reference.written.saturating_mul(1_000_000) } else { reference.born };
-            r.successor && r.id() != new && r.born() >= after && !known
+            r.successor && r.id() != new && r.born() >= after && !self.is_known(r)
         });
         unseen.sort_by_key(Relative::born);
         unseen
+    }
+
+    /// Whether a file is open, or was done with and has not been written to since.
+    fn is_known(&self, r: &Relative) -> bool {
+        let done = |f: &Finished| f.id == r.id() && f.stamp == r.stamp() && f.position > 0;
+        self.tails.contains_key(&r.id()) || self.finished.iter().any(done)
     }
 
     /// Whether a file holds what another did that has been read.
@@ -491,9 +495,7 @@ impl Follower {
         }
         let mut unseen: Vec<Relative> = relatives(path, None).unwrap_or_default();
         unseen.retain(|r| {
-            let known = self.tails.contains_key(&r.id())
-                || self.finished.iter().any(|f| f.id == r.id() && f.stamp == r.stamp() && f.position > 0);
-            let candidate = r.successor && !r.is_gz() && r.id() != id && r.born() > after && !known;
+            let candidate = r.successor && !r.is_gz() && r.id() != id && r.born() > after && !self.is_known(r);
             candidate && !tail.begins_like(&r.path).unwrap_or(true) && !self.is_copy(r)
         });
         unseen.sort_by_key(Relative::born);
