@@ -1,9 +1,11 @@
 //! Files to blocks of bytes: which files there are, what became of them, how far each has been read.
 
 mod buffer;
+mod finished;
 mod follow;
-mod generation;
 mod identity;
+mod reader;
+mod relatives;
 mod report;
 mod tail;
 

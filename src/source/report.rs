@@ -31,12 +31,6 @@ impl Reporter {
         std::mem::take(&mut self.report)
     }
 
-    pub(super) fn read(&mut self, read: Read) {
-        self.report.read.bytes += read.bytes;
-        self.report.read.lines += read.lines;
-        self.report.read.too_long += read.too_long;
-    }
-
     pub(super) fn opened(&self, path: &Path, position: u64) {
         tracing::info!(path = %path.display(), position, "following the file");
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::buffer::Buffer;
 use super::identity::{FileId, Mark};
-use crate::log::{Progress, Read};
+use crate::log::Progress;
 use crate::recognise::time::Millis;
 
 /// An open file, and how far it has been read.
@@ -193,21 +193,21 @@ impl Tail {
         buffer: &mut Buffer,
         budget: u64,
         now: Millis,
-        mut feed: impl FnMut(&mut Progress, &[u8]) -> Read,
-    ) -> io::Result<(Read, bool)> {
+        mut feed: impl FnMut(&mut Progress, &[u8]) -> u64,
+    ) -> io::Result<(u64, bool)> {
         buffer.clear();
-        let mut total = Read::default();
+        let mut total = 0;
         let mut at = self.position;
         loop {
             let Self { file, progress, mark, position, .. } = self;
             let take = |block: &[u8]| {
                 let new = feed(progress, block);
-                let taken = usize::try_from(new.bytes).unwrap_or(block.len());
-                *position += new.bytes;
+                let taken = usize::try_from(new).unwrap_or(block.len());
+                *position += new;
                 if taken > 0 {
                     mark.consumed(&block[..taken], *position);
                 }
-                total.add(new);
+                total += new;
                 taken
             };
             let new = buffer.step(|room| file.read_at(room, at), take);
@@ -217,10 +217,10 @@ impl Tail {
             };
             at += new as u64;
             let end = new == 0;
-            if end || total.bytes >= budget {
+            if end || total >= budget {
                 self.size = self.size.max(at);
                 self.waiting_at = if end && at > self.position { at } else { u64::MAX };
-                if total.bytes > 0 {
+                if total > 0 {
                     self.grown = now;
                     self.mark.grow_head(&self.file, self.position)?;
                 }
@@ -248,14 +248,6 @@ impl Tail {
     /// Bytes written and not read.
     pub fn lag(&self) -> u64 {
         self.size.saturating_sub(self.position)
-    }
-}
-
-impl Read {
-    fn add(&mut self, new: Read) {
-        self.bytes += new.bytes;
-        self.lines += new.lines;
-        self.too_long += new.too_long;
     }
 }
 

@@ -1,5 +1,5 @@
-//! The generations of a log beside it in its folder: what became of a file that was renamed, copied or compressed, and which
-//! generations came and went unseen.
+//! The files beside a log in its folder that may be generations of it: what became of a file that was renamed, copied or
+//! compressed, and which generations came and went unseen.
 
 use std::fs::{self, DirEntry, File, Metadata};
 use std::io;

@@ -1,0 +1,63 @@
+//! Files that are done with, remembered so that a new name for one of them, or a copy, is not read again.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::identity::{FileId, Mark};
+use super::relatives::{Relative, Stamp};
+
+/// How many are remembered.
+const FINISHED: usize = 256;
+
+/// A file that is done with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finished {
+    /// Which file it was.
+    pub id: FileId,
+    /// How far it was read.
+    pub position: u64,
+    /// What it held there.
+    pub mark: Mark,
+    /// What would tell that it was written to since.
+    pub stamp: Stamp,
+}
+
+/// The last files that were done with, the oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FinishedFiles(VecDeque<Finished>);
+
+impl FinishedFiles {
+    /// Remembers one, and forgets the oldest if they are too many.
+    pub fn remember(&mut self, finished: Finished) {
+        if self.0.len() == FINISHED {
+            self.0.pop_front();
+        }
+        self.0.push_back(finished);
+    }
+
+    /// Forgets a file and tells what was known of it: it is opened again.
+    pub fn take(&mut self, id: FileId) -> Option<Finished> {
+        let index = self.0.iter().rposition(|f| f.id == id)?;
+        self.0.remove(index)
+    }
+
+    /// Whether a file is one of them and has not been written to since.
+    pub fn knows(&self, r: &Relative) -> bool {
+        self.0.iter().any(|f| f.id == r.id() && f.stamp == r.stamp() && f.position > 0)
+    }
+
+    /// Whether a file holds what one of them did.
+    pub fn is_copy(&self, r: &Relative) -> bool {
+        self.0.iter().any(|f| f.position > 0 && r.holds(&f.mark, f.position).unwrap_or(false))
+    }
+
+    /// How much of the file at `path` has been read as the content of one of them, of which it is a copy.
+    pub fn read_in_copy(&self, path: &Path) -> u64 {
+        let copied = |f: &&Finished| File::open(path).is_ok_and(|file| f.mark.stands_in(&file).unwrap_or(false));
+        self.0.iter().find(copied).map_or(0, |f| f.position)
+    }
+}

@@ -1,0 +1,203 @@
+//! Which names are followed, which file each of them means now, and which labels its counts get.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Follower;
+use super::rotation::RotationPoint;
+use crate::config::{Config, Labels, SourceConfig};
+use crate::ledger::{LabelSet, Ledger, SetId};
+use crate::source::glob_paths;
+use crate::source::identity::FileId;
+use crate::source::reader::Tally;
+use crate::source::report::Reporter;
+
+/// A followed name.
+#[derive(Debug, Default)]
+pub(super) struct Name {
+    /// Which source it is of.
+    pub source: usize,
+    /// Named without a wildcard: waited for while it does not exist.
+    pub literal: bool,
+    /// Its generations, the oldest first.
+    pub queue: VecDeque<FileId>,
+    /// The generation that was followed before a restart and is gone: what came after it is still to be read.
+    pub gone: Option<RotationPoint>,
+    /// The last problem with it, said once.
+    pub trouble: Option<String>,
+}
+
+/// A path that a source wants to be followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Wanted {
+    source: usize,
+    literal: bool,
+}
+
+/// The values of configured labels, whose number is bounded.
+#[derive(Debug, Default)]
+pub(super) struct LabelValues(HashMap<String, HashSet<String>>);
+
+impl LabelValues {
+    /// The labels as they are counted under: new values beyond the limit become `other`, and `folded` is told of which label.
+    fn bound(&mut self, mut labels: Labels, limit: usize, mut folded: impl FnMut(&str)) -> LabelSet {
+        for (label, value) in &mut labels {
+            let values = self.0.entry(label.clone()).or_default();
+            if values.contains(value) {
+                continue;
+            }
+            if values.len() < limit {
+                values.insert(value.clone());
+            } else {
+                folded(label);
+                *value = "other".to_string();
+            }
+        }
+        labels
+    }
+}
+
+impl Follower {
+    /// With labels from the configuration alone, series are there before the first file is.
+    pub fn open_series(&mut self, ledger: &mut Ledger) {
+        let catalogue = &self.config.recogniser.catalogue;
+        for source in self.config.sources.iter().filter(|s| s.path_labels.is_none()) {
+            ledger.open(source.labels.clone(), catalogue);
+        }
+        if self.config.sources.is_empty() {
+            ledger.open(LabelSet::new(), catalogue);
+        }
+    }
+
+    /// Expands the globs: new files are followed from now on, and names that are gone are forgotten.
+    pub fn discover(&mut self) {
+        let wanted = wanted(&self.config, &mut self.reporter);
+        for (path, Wanted { source, literal }) in &wanted {
+            let name = self.names.entry(path.clone()).or_default();
+            (name.source, name.literal) = (*source, *literal);
+        }
+        self.names
+            .retain(|path, name| wanted.contains_key(path) || name.source != usize::MAX && !name.queue.is_empty());
+    }
+
+    /// Finds out which file a name means now.
+    pub(super) fn check(&mut self, path: &Path, tally: &mut Tally<'_>) {
+        let meta = match fs::metadata(path) {
+            Ok(meta) if meta.is_file() => meta,
+            Ok(meta) => {
+                let what =
+                    if meta.is_dir() { "a directory; name the files in it, or a glob" } else { "not a regular file" };
+                return self.trouble(path, &format!("cannot follow it: it is {what}"));
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return self.missing(path),
+            Err(e) => return self.trouble(path, &format!("cannot look at it: {e}")),
+        };
+        let id = FileId::of(&meta);
+        let name = self.names.get(path);
+        let known = name.and_then(|n| n.queue.back().copied());
+        let gone = name.is_some_and(|n| n.gone.is_some());
+        if known == Some(id)
+            && !gone
+            && let Some(tail) = self.tails.get_mut(&id)
+        {
+            tail.observe(&meta);
+            return;
+        }
+        match self.begin(path, id, known, tally) {
+            Ok(()) => {
+                self.well(path);
+                if let Some(tail) = self.tails.get_mut(&id) {
+                    tail.observe(&meta);
+                }
+            }
+            Err(e) => self.trouble(path, &format!("cannot open it: {e}")),
+        }
+    }
+
+    /// The label set of a path.
+    pub(super) fn label_set(&mut self, path: &Path, ledger: &mut Ledger) -> SetId {
+        let config = Arc::clone(&self.config);
+        let source = self.names.get(path).and_then(|n| config.sources.get(n.source));
+        let labels = source.map(|s| s.labels_of(&path.to_string_lossy())).unwrap_or_default();
+        let labels = self.labels.bound(labels, config.limits.label_values, |label| self.reporter.folded(label));
+        ledger.open(labels, &config.recogniser.catalogue)
+    }
+
+    fn missing(&mut self, path: &Path) {
+        let Some(name) = self.names.get_mut(path) else { return };
+        if name.literal && name.queue.is_empty() && name.trouble.is_none() {
+            name.trouble = Some("waiting for it to appear".to_string());
+            self.reporter.waiting(path);
+        }
+    }
+
+    /// Says what is wrong with a name, once.
+    pub(super) fn trouble(&mut self, path: &Path, what: &str) {
+        let first = self.names.get_mut(path).is_none_or(|name| {
+            let first = name.trouble.as_deref() != Some(what);
+            name.trouble = Some(what.to_string());
+            first
+        });
+        if first {
+            self.reporter.error(path, what);
+        } else {
+            self.reporter.error_again();
+        }
+    }
+
+    fn well(&mut self, path: &Path) {
+        if let Some(name) = self.names.get_mut(path) {
+            name.trouble = None;
+        }
+    }
+}
+
+/// What the sources name now. A path that several of them name belongs to the first.
+fn wanted(config: &Config, reporter: &mut Reporter) -> BTreeMap<PathBuf, Wanted> {
+    let mut wanted = BTreeMap::new();
+    for (index, source) in config.sources.iter().enumerate() {
+        for pattern in &source.paths {
+            let literal = !has_wildcard(pattern) || Path::new(pattern).exists();
+            let found = if literal { Ok(vec![PathBuf::from(pattern)]) } else { glob_paths(pattern) };
+            match found {
+                Ok(found) => {
+                    for path in found.into_iter().filter(|path| literal || belongs(source, path)) {
+                        wanted.entry(path).or_insert(Wanted { source: index, literal });
+                    }
+                }
+                Err(e) => reporter.error(Path::new(pattern), &format!("cannot expand the glob: {e}")),
+            }
+        }
+    }
+    wanted
+}
+
+/// Whether a path that a glob found is to be followed.
+fn belongs(source: &SourceConfig, path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    !source.excludes(&name) && path.extension().is_none_or(|e| e != "gz")
+}
+
+fn has_wildcard(pattern: &str) -> bool {
+    pattern.contains(['*', '?', '['])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_a_label_beyond_the_limit_become_other() {
+        let mut values = LabelValues::default();
+        let mut folded = 0;
+        let mut bound = |pod: &str| {
+            let labels = Labels::from([("pod".to_string(), pod.to_string())]);
+            values.bound(labels, 2, |label| folded += usize::from(label == "pod"))["pod"].clone()
+        };
+        assert_eq!(["a", "b", "c", "a", "d"].map(&mut bound), ["a", "b", "other", "a", "other"]);
+        assert_eq!(folded, 2);
+    }
+}

@@ -1,0 +1,127 @@
+//! Reading: each name's generations in their order, a slice of one file and then of the next.
+
+use std::collections::HashSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::Follower;
+use crate::ledger::SetId;
+use crate::log::Progress;
+use crate::source::finished::Finished;
+use crate::source::identity::{FileId, Mark};
+use crate::source::reader::Tally;
+use crate::source::relatives::Relative;
+use crate::source::tail::{State, Tail};
+
+/// How much of one file is read before the others have their turn, in bytes.
+const SLICE: u64 = 4 << 20;
+
+/// How much one look reads before it returns, so that a scrape need not wait for a backlog.
+const LOOK: u64 = 16 << 20;
+
+impl Follower {
+    /// Reads the first generation of every name, and those left behind. Returns whether there is more.
+    pub(super) fn read_all(&mut self, paths: &[PathBuf], tally: &mut Tally<'_>) -> bool {
+        let mut budget = LOOK;
+        let mut more = false;
+        for path in paths {
+            more |= self.read_queue(path, &mut budget, tally);
+        }
+        let queued: HashSet<FileId> = self.names.values().flat_map(|n| n.queue.iter().copied()).collect();
+        let left_behind: Vec<FileId> = self.tails.keys().filter(|id| !queued.contains(id)).copied().collect();
+        for id in left_behind {
+            more |= self.read_tail(id, &mut budget, tally);
+        }
+        more
+    }
+
+    /// Reads a name's generations in turn. Returns whether there is more.
+    fn read_queue(&mut self, path: &Path, budget: &mut u64, tally: &mut Tally<'_>) -> bool {
+        loop {
+            let Some(name) = self.names.get(path) else { return false };
+            let (Some(front), next) = (name.queue.front().copied(), name.queue.get(1).copied()) else { return false };
+            if next.is_some()
+                && let Some(tail) = self.tails.get_mut(&front)
+            {
+                // Its name means another file by now, so its size must be asked of itself.
+                let _ = tail.stat();
+            }
+            if self.read_tail(front, budget, tally) {
+                return true;
+            }
+            let Some(next) = next else { return false };
+            self.hand_over(front, next);
+            if let Some(name) = self.names.get_mut(path) {
+                name.queue.pop_front();
+            }
+            self.changed = true;
+        }
+    }
+
+    /// What is unfinished about a generation's last lines goes to the next, if that is read from its beginning.
+    fn hand_over(&mut self, from: FileId, to: FileId) {
+        let left = self.tails.get_mut(&from).map(|t| t.progress.carried_over());
+        if let (Some(progress), Some(tail)) = (left, self.tails.get_mut(&to))
+            && tail.position == 0
+        {
+            tail.progress = progress;
+        }
+    }
+
+    /// Reads a file, up to a slice. Returns whether there is more.
+    pub(super) fn read_tail(&mut self, id: FileId, budget: &mut u64, tally: &mut Tally<'_>) -> bool {
+        let Some(state) = self.tails.get_mut(&id).map(Tail::state) else { return false };
+        match state {
+            Ok(State::Quiet) => return false,
+            Ok(State::Grown) => {}
+            Ok(State::Rewritten) => self.rewritten(id, tally),
+            Err(e) => return self.read_failed(id, &e),
+        }
+        if *budget == 0 {
+            return true;
+        }
+        let Some(mut tail) = self.tails.remove(&id) else { return false };
+        let result = self.read_slice(&mut tail, SLICE.min(*budget), tally);
+        self.tails.insert(id, tail);
+        match result {
+            Ok((read, end)) => {
+                *budget = budget.saturating_sub(read);
+                !end
+            }
+            Err(e) => self.read_failed(id, &e),
+        }
+    }
+
+    /// Reads a file to its end.
+    pub(super) fn read_to_end(&mut self, tail: &mut Tail, tally: &mut Tally<'_>) -> io::Result<()> {
+        while !self.read_slice(tail, SLICE, tally)?.1 {}
+        Ok(())
+    }
+
+    /// Reads up to `slice` bytes; returns how many, and whether the end was reached.
+    fn read_slice(&mut self, tail: &mut Tail, slice: u64, tally: &mut Tally<'_>) -> io::Result<(u64, bool)> {
+        let (read, end) = self.reader.slice(tail, slice, tally)?;
+        self.changed |= read > 0;
+        Ok((read, end))
+    }
+
+    /// Reads a compressed file from `position` of its content on, before which `mark` stands.
+    pub(super) fn read_compressed(
+        &mut self,
+        file: &Relative,
+        position: u64,
+        mark: Mark,
+        set: SetId,
+        progress: &mut Progress,
+        tally: &mut Tally<'_>,
+    ) -> io::Result<Finished> {
+        let (position, mark) = self.reader.compressed(&file.path, (position, mark), set, progress, tally)?;
+        Ok(Finished { id: file.id(), position, mark, stamp: file.stamp() })
+    }
+
+    fn read_failed(&mut self, id: FileId, e: &io::Error) -> bool {
+        let path = self.tails.get(&id).map(|t| t.path.clone()).unwrap_or_default();
+        self.trouble(&path, &format!("cannot read it: {e}"));
+        false
+    }
+}

@@ -1,0 +1,103 @@
+//! Bytes of files to counts of the ledger: the one buffer and the one parser that all logs are read through.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use flate2::read::MultiGzDecoder;
+
+use super::buffer::Buffer;
+use super::identity::Mark;
+use super::tail::Tail;
+use crate::config::Config;
+use crate::ledger::{Ledger, SetId};
+use crate::log::{Parser, Progress, Read};
+use crate::recognise::time::Millis;
+
+/// Where counts go, and what time it is.
+#[derive(Debug)]
+pub struct Tally<'a> {
+    /// The counts.
+    pub ledger: &'a mut Ledger,
+    /// The time of this look.
+    pub now: Millis,
+}
+
+/// Reads, recognises and counts.
+#[derive(Debug)]
+pub struct Reader {
+    config: Arc<Config>,
+    buffer: Buffer,
+    parser: Parser,
+    read: Read,
+}
+
+impl Reader {
+    /// A reader that recognises what the configuration says.
+    pub fn new(config: Arc<Config>) -> Self {
+        let buffer = Buffer::new(config.limits.line_bytes);
+        Self { config, buffer, parser: Parser::default(), read: Read::default() }
+    }
+
+    /// Reads by another configuration from now on.
+    pub fn set_config(&mut self, config: Arc<Config>) {
+        self.buffer = Buffer::new(config.limits.line_bytes);
+        self.config = config;
+    }
+
+    /// What was read since the last call.
+    pub fn take_read(&mut self) -> Read {
+        std::mem::take(&mut self.read)
+    }
+
+    /// Reads up to `slice` bytes of an open file; returns how many, and whether the end was reached.
+    pub fn slice(&mut self, tail: &mut Tail, slice: u64, tally: &mut Tally<'_>) -> io::Result<(u64, bool)> {
+        let Self { config, buffer, parser, read } = self;
+        let (set, written) = (tail.set, tail.written.min(tally.now));
+        let feed = |progress: &mut Progress, block: &[u8]| {
+            let mut tell = |event| tally.ledger.count(set, event, &config.recogniser.catalogue, written);
+            let new = parser.feed(&config.recogniser, progress, block, config.limits.line_bytes, &mut tell);
+            read.add(new);
+            new.bytes
+        };
+        tail.read(buffer, slice, tally.now, feed)
+    }
+
+    /// Reads a compressed file from a position of its content, before which a mark stands, to its end; returns both there.
+    pub fn compressed(
+        &mut self,
+        path: &Path,
+        (mut position, mut mark): (u64, Mark),
+        set: SetId,
+        progress: &mut Progress,
+        tally: &mut Tally<'_>,
+    ) -> io::Result<(u64, Mark)> {
+        let mut stream = MultiGzDecoder::new(File::open(path)?);
+        io::copy(&mut stream.by_ref().take(position), &mut io::sink())?;
+        let Self { config, buffer, parser, read } = self;
+        buffer.clear();
+        loop {
+            let take = |block: &[u8]| {
+                let mut tell = |event| tally.ledger.count(set, event, &config.recogniser.catalogue, tally.now);
+                let new = parser.feed(&config.recogniser, progress, block, config.limits.line_bytes, &mut tell);
+                read.add(new);
+                let taken = usize::try_from(new.bytes).unwrap_or(block.len());
+                position += new.bytes;
+                mark.consumed(&block[..taken], position);
+                taken
+            };
+            if buffer.step(|room| stream.read(room), take)? == 0 {
+                return Ok((position, mark));
+            }
+        }
+    }
+}
+
+impl Read {
+    fn add(&mut self, new: Read) {
+        self.bytes += new.bytes;
+        self.lines += new.lines;
+        self.too_long += new.too_long;
+    }
+}
