@@ -69,11 +69,15 @@ impl Wording {
         None
     }
 
+    /// Whether `message`, which must be normalised, begins with this wording.
+    pub fn begins(&self, message: &[u8]) -> bool {
+        let begins = |p: &Vec<u8>| message.starts_with(p) && follow(message, p.len(), &self.pieces[1..]).is_some();
+        self.pieces.first().is_some_and(begins)
+    }
+
     /// How far `message`, which must be normalised, agrees with this wording.
     pub fn agreement(&self, message: &[u8]) -> Agreement {
-        // Nearly every message begins with its wording: looked at first, since a search costs more.
-        let begins = |p: &Vec<u8>| message.starts_with(p) && follow(message, p.len(), &self.pieces[1..]).is_some();
-        if self.pieces.first().is_some_and(begins) || self.find(message).is_some() {
+        if self.begins(message) || self.find(message).is_some() {
             return Agreement::Whole;
         }
         let cut = message.len() >= SHORTEST_CUT && self.pieces.first().is_some_and(|p| p.starts_with(message));

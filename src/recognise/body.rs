@@ -183,15 +183,15 @@ fn refuses(view: &[u8], object: &Object, end: usize) -> bool {
 }
 
 /// The keys of messages.
-const MESSAGES: [&[u8]; 2] = [b"message", b"msg"];
+static MESSAGES: [(&[u8], &find::Text); 2] = [(b"message", &find::MESSAGE), (b"msg", &find::MSG)];
 
 /// The message beside the code at `at..end`: behind it, or before it in the same object.
 fn message<'a>(view: &'a [u8], object: &Object, at: usize, end: usize) -> Option<Message<'a>> {
     let behind = &view[end..view.len().min(end + 96)];
     let before = view.get(object.inner..at).unwrap_or(b"");
     let find = |text: &[u8], base: usize, last: bool| {
-        let hits = MESSAGES.iter().filter_map(|key| {
-            let hit = if last { memmem::rfind(text, key) } else { memmem::find(text, key) };
+        let hits = MESSAGES.iter().filter_map(|(key, finder)| {
+            let hit = if last { memmem::rfind(text, key) } else { finder.find(text) };
             hit.map(|at| (base + at, key.len()))
         });
         let hits = hits.filter(|(at, len)| value::separator(&view[at + len..]).is_some());

@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
 
-use super::value;
+use super::search::Search;
+use super::{find, value};
 use crate::catalogue::Agreement;
 
 /// The sum of weights from which a candidate is taken for the API's.
@@ -118,6 +119,8 @@ impl Evidence {
 pub struct Marks {
     /// The API's host, its SDK, its own phrases.
     pub vendor: bool,
+    /// A name that its host is a part of.
+    pub kin: bool,
     /// Its models' names, or a client that is mostly used with it.
     pub hint: bool,
     /// A URL of another host.
@@ -207,17 +210,16 @@ const OTHERS: &[&str] = &[
 const NEUTRAL_HOSTS: &[&str] = &["developer.mozilla.org", "github.com", "docs.litellm.ai", "errors.pydantic.dev"];
 
 struct Lexicon {
-    words: AhoCorasick,
+    words: Search,
     failures: AhoCorasick,
 }
 
-static LEXICON: LazyLock<Lexicon> = LazyLock::new(|| {
-    let build = |words: Vec<&str>| {
-        let builder = &mut AhoCorasick::builder();
-        builder.ascii_case_insensitive(true).match_kind(aho_corasick::MatchKind::LeftmostLongest);
-        builder.build(words).expect("a few dozen short texts make an automaton")
-    };
-    Lexicon { words: build([VENDOR, HINTS, OTHERS].concat()), failures: build(FAILURES.to_vec()) }
+static LEXICON: LazyLock<Lexicon> = LazyLock::new(|| Lexicon {
+    words: Search::longest(&[VENDOR, HINTS, OTHERS].concat()),
+    failures: AhoCorasick::builder()
+        .ascii_case_insensitive(true)
+        .build(FAILURES)
+        .expect("short texts make an automaton"),
 });
 
 /// Words that a line about a failure holds.
@@ -256,12 +258,14 @@ pub fn speaks_of_failure(text: &[u8]) -> bool {
     LEXICON.failures.is_match(text)
 }
 
-/// Reads a line's marks; `is_api_host` knows the API's hosts.
-pub fn marks(line: &[u8], is_api_host: impl Fn(&[u8]) -> bool) -> Marks {
+/// Reads the marks of `line`, which is `lower` in lower case; `is_api_host` knows the API's hosts.
+pub fn marks(line: &[u8], lower: &[u8], is_api_host: impl Fn(&[u8]) -> bool) -> Marks {
     let mut marks = Marks::default();
-    for word in LEXICON.words.find_iter(line) {
+    for word in LEXICON.words.find_iter(lower) {
         match word.pattern().as_usize() {
             i if i < VENDOR.len() => {
+                let host = VENDOR[i] == "z.ai" || VENDOR[i] == "bigmodel";
+                marks.kin |= host;
                 marks.vendor |= VENDOR[i] != "z.ai" || value::is_host(line, word.start(), word.end());
             }
             i if i < VENDOR.len() + HINTS.len() => marks.hint = true,
@@ -280,7 +284,7 @@ pub fn marks(line: &[u8], is_api_host: impl Fn(&[u8]) -> bool) -> Marks {
 
 /// The hosts of all URLs in `line`, without ports.
 pub fn hosts(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    memchr::memmem::find_iter(line, b"://").filter_map(|at| {
+    find::SCHEME_END.find_iter(line).filter_map(|at| {
         let scheme = &line[..at];
         if !(scheme.ends_with(b"http") || scheme.ends_with(b"https")) {
             return None;
@@ -296,7 +300,7 @@ mod tests {
     use super::*;
 
     fn of(line: &str) -> Marks {
-        marks(line.as_bytes(), |h| h == b"api.z.ai")
+        marks(line.as_bytes(), line.to_ascii_lowercase().as_bytes(), |h| h == b"api.z.ai")
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod http;
 mod needles;
 mod prompt;
 mod sdk;
+mod search;
 mod shape;
 mod text;
 pub mod time;
@@ -20,7 +21,6 @@ use std::sync::Arc;
 
 use aho_corasick::AhoCorasick;
 use jiff::tz::TimeZone;
-use memchr::memmem;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -33,6 +33,7 @@ use self::prompt::Prompts;
 use self::sdk::Lost;
 pub use self::shape::Shape;
 use self::text::Texts;
+use self::view::Seen;
 pub use self::view::View;
 use crate::catalogue::{Agreement, Catalogue, Condition, Row, normalise};
 
@@ -163,8 +164,8 @@ impl Recogniser {
             tell(Signal::Success { status, derived: false });
             return;
         }
-        let view = view.of(line, &self.prompts);
-        let marks = evidence::marks(view, |host| self.is_host(host));
+        let Seen { text: view, lower } = view.of(line, &self.prompts);
+        let marks = evidence::marks(view, lower, |host| self.is_host(host));
         let in_error_object = context.error_object.is_some_and(|at| number - at <= OBJECT_LINES);
         let known = context.vendor.is_some_and(|at| number - at <= CONTEXT_LINES);
         let requested = context.request.map(|at| number - at);
@@ -261,9 +262,9 @@ impl Reading<'_> {
         answered
     }
 
-    /// Whether the line names a host that answers calls. The API's own are marks of the vendor already.
+    /// Whether the line names a host that answers calls.
     fn names_host(&self) -> bool {
-        let possible = self.marks.vendor || self.recogniser.hosts.len() > HOSTS.len();
+        let possible = self.marks.kin || self.recogniser.hosts.len() > HOSTS.len();
         possible && self.recogniser.names_host(self.view)
     }
 
@@ -288,7 +289,8 @@ impl Reading<'_> {
         let fits = |s: u32| {
             rows.is_empty() || rows.iter().any(|r| r.http.is_empty() || r.http.contains(&s)) || s == coded.number
         };
-        let mut message = coded.message.and_then(|m| agreement(&m, &rows));
+        let said = coded.message.map(|m| (m, normalise(body::inner_text(m.text))));
+        let mut message = said.as_ref().and_then(|(m, said)| agreement(m, said, &rows));
         if message.is_none() && coded.form == Form::Field && self.says(coded.number) {
             message = Some(Agreement::Whole);
         }
@@ -310,7 +312,7 @@ impl Reading<'_> {
                 source: Source::Told,
                 status,
                 shape: shape::of(self.view, coded.start, coded.form),
-                message: coded.message.filter(|m| m.whole).map(|m| xxh3_64(&normalise(body::inner_text(m.text)))),
+                message: said.filter(|(m, _)| m.whole).map(|(_, said)| xxh3_64(&said)),
                 request,
             }),
             LOOKS_ALIKE.. => Verdict::LooksAlike,
@@ -417,26 +419,25 @@ fn add(taken: &mut Vec<Failure>, new: Failure) {
     }
 }
 
-/// How a message agrees with the wordings of `rows`; `None` where it is no text that could be compared.
-fn agreement(message: &Message<'_>, rows: &[&Row]) -> Option<Agreement> {
+/// How a message, `said` when normalised, agrees with the wordings of `rows`; `None` where it is no text that could be compared.
+fn agreement(message: &Message<'_>, said: &[u8], rows: &[&Row]) -> Option<Agreement> {
     // A user interface that shortens a message says so.
-    let ellipsis = [b"...".as_slice(), "…".as_bytes()].into_iter().filter_map(|e| memmem::find(message.text, e)).min();
-    let text = normalise(body::inner_text(&message.text[..ellipsis.unwrap_or(message.text.len())]));
-    let legible = std::str::from_utf8(message.text).is_ok_and(|t| !t.contains('\u{FFFD}'));
+    let ellipsis = find::DOTS.find(message.text).into_iter().chain(find::ELLIPSIS.find(message.text)).min();
+    let shortened = ellipsis.map(|end| normalise(body::inner_text(&message.text[..end])));
+    let text = shortened.as_deref().unwrap_or(said);
     if text.len() < 2 {
         return None;
     }
-    let wordings = rows.iter().flat_map(|r| r.wordings.iter().chain(&r.weak));
-    let documented = rows.iter().map(|r| &r.documented);
-    let mut best = Agreement::None;
-    for wording in wordings.chain(documented) {
-        best = best.max(wording.agreement(&text));
-        if best == Agreement::Whole {
-            break;
-        }
+    let wordings =
+        || rows.iter().flat_map(|r| r.wordings.iter().chain(&r.weak)).chain(rows.iter().map(|r| &r.documented));
+    // Nearly every message begins with its wording: looked at first, since a search costs more.
+    if wordings().any(|w| w.begins(text)) {
+        return Some(Agreement::Whole);
     }
-    let cut = !message.whole && best == Agreement::None && text.len() < 12;
-    if best == Agreement::None && (!legible || cut) { None } else { Some(best) }
+    let best = wordings().map(|w| w.agreement(text)).max().unwrap_or(Agreement::None);
+    let legible = || std::str::from_utf8(message.text).is_ok_and(|t| !t.contains('\u{FFFD}'));
+    let cut = !message.whole && text.len() < 12;
+    if best == Agreement::None && (cut || !legible()) { None } else { Some(best) }
 }
 
 /// The vendor's request id behind `request_id` and its like.

@@ -2,8 +2,7 @@
 
 use std::ops::Range;
 
-use aho_corasick::AhoCorasick;
-
+use super::search::Search;
 use super::value::separator;
 use super::view::closing;
 
@@ -46,32 +45,27 @@ const MORE: &[&str] =
 /// The finder of prompts.
 #[derive(Debug)]
 pub struct Prompts {
-    words: AhoCorasick,
+    words: Search,
 }
 
 impl Prompts {
     /// A finder with the built-in keys.
     pub fn new() -> Self {
-        let words = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .match_kind(aho_corasick::MatchKind::LeftmostLongest)
-            .build(KEYS.iter().chain(REQUESTS).chain(SPEAKERS))
-            .expect("a few dozen short texts make an automaton");
-        Self { words }
+        Self { words: Search::longest(&[KEYS, REQUESTS, SPEAKERS].concat()) }
     }
 
-    /// Adds the spans of all prompts in `line`, in order and without overlap.
-    pub fn find(&self, line: &[u8], spans: &mut Vec<Range<usize>>) {
+    /// Adds the spans of all prompts in `line`, which is `lower` in lower case, in order and without overlap.
+    pub fn find(&self, line: &[u8], lower: &[u8], spans: &mut Vec<Range<usize>>) {
         let mut done = 0;
-        for word in self.words.find_iter(line) {
+        for word in self.words.find_iter(lower) {
             if word.start() < done || !starts_a_word(line, word.start()) {
                 continue;
             }
             let which = word.pattern().as_usize();
             let request = (KEYS.len()..KEYS.len() + REQUESTS.len()).contains(&which);
             let span = value_span(line, word.end(), request);
-            let speaker = || SPEAKERS.iter().any(|s| s.as_bytes().eq_ignore_ascii_case(&line[word.range()]));
-            let span = span.or_else(|| speaker().then(|| turn_span(line, word.end())).flatten());
+            let speaker = SPEAKERS.iter().any(|s| s.as_bytes() == &lower[word.range()]);
+            let span = span.or_else(|| speaker.then(|| turn_span(line, word.end())).flatten());
             if let Some(span) = span {
                 done = span.end;
                 spans.push(span);
@@ -155,7 +149,7 @@ mod tests {
 
     fn cut(line: &str) -> String {
         let mut spans = Vec::new();
-        Prompts::new().find(line.as_bytes(), &mut spans);
+        Prompts::new().find(line.as_bytes(), line.to_ascii_lowercase().as_bytes(), &mut spans);
         let mut out = String::new();
         let mut from = 0;
         for span in spans {

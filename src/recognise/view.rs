@@ -16,12 +16,22 @@ use crate::lines;
 pub struct View {
     plain: Vec<u8>,
     flat: Vec<u8>,
+    lower: Vec<u8>,
     spans: Vec<Range<usize>>,
+}
+
+/// A view, and the same in lower case (in ASCII).
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    /// As it was printed.
+    pub text: &'a [u8],
+    /// In lower case, byte for byte.
+    pub lower: &'a [u8],
 }
 
 impl View {
     /// The view of `line`; borrowed as it is where nothing is to be taken out.
-    pub fn of<'a>(&'a mut self, line: &'a [u8], prompts: &Prompts) -> &'a [u8] {
+    pub fn of<'a>(&'a mut self, line: &'a [u8], prompts: &Prompts) -> Seen<'a> {
         let line = if memchr(0x1B, line).is_some() {
             self.plain.clear();
             lines::strip_ansi(line, &mut self.plain);
@@ -30,9 +40,10 @@ impl View {
             line
         };
         self.spans.clear();
-        prompts.find(line, &mut self.spans);
+        lower(line, &mut self.lower);
+        prompts.find(line, &self.lower, &mut self.spans);
         if self.spans.is_empty() && memchr(b'\\', line).is_none() {
-            return line;
+            return Seen { text: line, lower: &self.lower };
         }
         self.flat.clear();
         let mut from = 0;
@@ -41,8 +52,15 @@ impl View {
             from = span.end;
         }
         flatten(&line[from..], &mut self.flat);
-        &self.flat
+        lower(&self.flat, &mut self.lower);
+        Seen { text: &self.flat, lower: &self.lower }
     }
+}
+
+fn lower(text: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    out.extend_from_slice(text);
+    out.make_ascii_lowercase();
 }
 
 /// Appends `text` without escapes: `\"`, `\\\"` and `\\\\\\\"` all become `"`; `\n` a newline; `\uXXXX` its character.
@@ -125,7 +143,7 @@ mod tests {
 
     fn view(line: &str) -> String {
         let mut view = View::default();
-        String::from_utf8_lossy(view.of(line.as_bytes(), &Prompts::new())).into_owned()
+        String::from_utf8_lossy(view.of(line.as_bytes(), &Prompts::new()).text).into_owned()
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::io;
 
 /// Blocks of this size stay in a processor's second-level cache between being read and being searched.
-const BLOCK: usize = 256 * 1024;
+const BLOCK: usize = 128 * 1024;
 
 /// A buffer whose unread rest is always the start of a line, or of the rest of one.
 #[derive(Debug)]

@@ -1,0 +1,232 @@
+//! The fast path: which lines deserve a parser.
+//!
+//! Every line that can tell something holds one of some 150 texts. They are searched for in whole blocks with SIMD
+//! (Teddy, by way of `aho-corasick`) by a few dozen pieces that they share, so that a line without any costs no more than
+//! its share of the block, and is not even looked at as a line. A hit is checked on the spot: the whole text, and for a
+//! common one (`code`) the few bytes after it.
+
+mod anchors;
+
+use self::anchors::Anchor;
+use super::search::Search;
+use super::value;
+use crate::lines;
+
+/// How many anchors one search looks for: up to here, and only so far, Teddy takes 32 bytes at a step.
+const PER_SEARCHER: usize = 32;
+
+/// Over how many buckets Teddy spreads them.
+const BUCKETS: usize = 8;
+
+/// What a needle's neighbourhood must look like for the hit to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Check {
+    /// Anything will do.
+    None,
+    /// A host name: not the end of a longer word.
+    Host,
+    /// `code`, then a number that can be an error.
+    Code,
+    /// `type`, then a business code in quotes (Anthropic endpoint, 2025).
+    Type,
+    /// `error`, then the head of an object.
+    Object,
+    /// `finish_reason` and its like, then a value.
+    Finish,
+    /// The end of a Docker record that is only a part of a line.
+    DockerEnd,
+}
+
+/// Texts that are needed whatever the catalogue holds. All of at least four bytes.
+const FIXED: &[(&str, Check)] = &[
+    ("code", Check::Code),
+    ("Code", Check::Code),
+    ("type", Check::Type),
+    // The head of a body that is printed over several lines.
+    ("error", Check::Object),
+    ("finish", Check::Finish),
+    ("stop_reason", Check::Finish),
+    ("Retrying request", Check::None),
+    // The SDKs' own exceptions, where the body is lost.
+    ("APIReachLimitError", Check::None),
+    ("APIRequestFailedError", Check::None),
+    ("APIAuthenticationError", Check::None),
+    ("APIInternalError", Check::None),
+    ("APIServerFlowExceedError", Check::None),
+    ("APIResponseError", Check::None),
+    ("ZaiException", Check::None),
+    ("ZAiHttpException", Check::None),
+    ("ZhiPuAiHttpException", Check::None),
+    ("HTTP exception: HTTP ", Check::None),
+    // An answer on the line below its request.
+    ("returned error: ", Check::None),
+    ("<< 4", Check::None),
+    ("<< 5", Check::None),
+    (lines::CRI_PART[0], Check::None),
+    (lines::CRI_PART[1], Check::None),
+    (lines::DOCKER_END, Check::DockerEnd),
+];
+
+/// The needles of one configuration.
+#[derive(Debug)]
+pub struct Needles {
+    searchers: Vec<Searcher>,
+}
+
+/// Where the next hit of each searcher is, so that no byte is searched twice.
+#[derive(Debug, Default)]
+pub struct Cursor {
+    next: Vec<Option<usize>>,
+}
+
+impl Needles {
+    /// Needles for these hosts, bracket heads (`[130`) and texts of messages.
+    pub fn new<'a>(
+        hosts: impl Iterator<Item = &'a str>,
+        brackets: impl Iterator<Item = &'a str>,
+        texts: impl Iterator<Item = &'a str>,
+    ) -> Self {
+        let mut all: Vec<(&str, Check)> = FIXED.to_vec();
+        all.extend(hosts.map(|h| (h, Check::Host)));
+        all.extend(brackets.chain(texts).map(|t| (t, Check::None)));
+        // A line that holds the longer of two texts holds the shorter one too.
+        let any: Vec<&str> = all.iter().filter(|(_, check)| *check == Check::None).map(|(word, _)| *word).collect();
+        all.retain(|(word, _)| !any.iter().any(|shorter| word.len() > shorter.len() && word.contains(shorter)));
+        let words: Vec<&str> = all.iter().map(|(word, _)| *word).collect();
+        let anchors = anchors::choose(&words);
+        let searchers = anchors.len().div_ceil(PER_SEARCHER);
+        let share = anchors.len().div_ceil(searchers);
+        Self { searchers: anchors.chunks(share).map(|some| Searcher::new(some.to_vec(), &all)).collect() }
+    }
+
+    /// Starts a new block.
+    pub fn start(&self, cursor: &mut Cursor) {
+        cursor.next.clear();
+        cursor.next.resize(self.searchers.len(), Some(0));
+    }
+
+    /// The first position at or after `from` in a line of interest. `from` never goes back within a block.
+    pub fn find(&self, block: &[u8], from: usize, cursor: &mut Cursor) -> Option<usize> {
+        for (next, searcher) in cursor.next.iter_mut().zip(&self.searchers) {
+            if next.is_some_and(|at| at < from || at == 0) {
+                *next = searcher.find(block, from);
+            }
+        }
+        cursor.next.iter().flatten().min().copied()
+    }
+}
+
+/// Finds some of the needles by their anchors.
+#[derive(Debug)]
+struct Searcher {
+    search: Search,
+    /// The needles behind each anchor.
+    needles: Vec<Vec<Needle>>,
+}
+
+#[derive(Debug)]
+struct Needle {
+    text: Box<[u8]>,
+    /// Where the anchor stands in the text.
+    anchor_at: usize,
+    check: Check,
+}
+
+impl Searcher {
+    fn new(anchors: Vec<Anchor>, all: &[(&str, Check)]) -> Self {
+        let anchors = spread(anchors);
+        let patterns: Vec<[u8; anchors::LEN]> = anchors.iter().map(|a| a.bytes).collect();
+        let needle = |(i, anchor_at): &(usize, usize)| {
+            let (text, check) = all[*i];
+            Needle { text: text.as_bytes().into(), anchor_at: *anchor_at, check }
+        };
+        Self {
+            search: Search::first(&patterns),
+            needles: anchors.iter().map(|a| a.needles.iter().map(needle).collect()).collect(),
+        }
+    }
+
+    fn find(&self, block: &[u8], mut from: usize) -> Option<usize> {
+        while let Some(anchor) = self.search.find(block, from) {
+            if self.needles[anchor.pattern().as_usize()].iter().any(|needle| needle.stands(block, anchor.start())) {
+                return Some(anchor.start());
+            }
+            from = anchor.start() + 1;
+        }
+        None
+    }
+}
+
+/// Orders anchors so that those with alike beginnings share a bucket (Teddy deals them out in turn): then a bucket's
+/// anchors together look like little else.
+fn spread(mut anchors: Vec<Anchor>) -> Vec<Anchor> {
+    anchors.sort_by_key(|a| a.bytes.map(|b| b & 0xF));
+    let rows = anchors.len().div_ceil(BUCKETS);
+    let place = |i: usize| (i % rows, i / rows);
+    let mut placed: Vec<_> = anchors.into_iter().enumerate().map(|(i, a)| (place(i), a)).collect();
+    placed.sort_by_key(|(place, _)| *place);
+    placed.into_iter().map(|(_, anchor)| anchor).collect()
+}
+
+impl Needle {
+    /// Whether this needle stands where its anchor was hit.
+    fn stands(&self, block: &[u8], anchor: usize) -> bool {
+        let Some(start) = anchor.checked_sub(self.anchor_at) else { return false };
+        block[start..].starts_with(&self.text) && self.check.passes(block, start, start + self.text.len())
+    }
+}
+
+impl Check {
+    fn passes(self, block: &[u8], start: usize, end: usize) -> bool {
+        match self {
+            Self::None => true,
+            Self::Host => value::is_host(block, start, end),
+            Self::Code => value::code(&block[end..]).is_some(),
+            Self::Type => value::code(&block[end..]).is_some_and(|code| code.quoted && code.number >= 1_000),
+            Self::Object => value::separator(&block[end..]).is_some_and(|at| block.get(end + at) == Some(&b'{')),
+            Self::Finish => value::finish_reason(&block[start..]).is_some(),
+            Self::DockerEnd => lines::is_docker_part(block, start),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hits(block: &str) -> Vec<usize> {
+        let texts = (0..90).map(|i| format!("wording number {i:03}")).collect::<Vec<_>>();
+        let needles = Needles::new(["api.z.ai"].into_iter(), ["[130"].into_iter(), texts.iter().map(String::as_str));
+        let mut cursor = Cursor::default();
+        needles.start(&mut cursor);
+        let mut found = Vec::new();
+        let mut from = 0;
+        while let Some(at) = needles.find(block.as_bytes(), from, &mut cursor) {
+            found.push(at);
+            from = at + 1;
+        }
+        found
+    }
+
+    #[test]
+    fn a_common_word_counts_only_with_a_number_behind_it() {
+        assert_eq!(hits("\"code\":0,\"code\":200,\"code\":null,decode codes=(1302) code 1302"), [0usize; 0]);
+        assert_eq!(hits("x \"code\":\"1113\""), [3]);
+        assert_eq!(hits("x \\\"code\\\":\\\"1113\\\""), [4]);
+        assert_eq!(hits("Error code: 429 - x"), [6]);
+    }
+
+    #[test]
+    fn hosts_brackets_and_texts_are_hit_across_searchers() {
+        assert_eq!(hits("https://api.z.ai/x foo-api.z.aix [1302][x]"), [12, 33]);
+        let texts = hits("a wording number 089 b wording number 000");
+        assert!(matches!(texts[..], [2..=19, 23..=40]), "{texts:?}");
+    }
+
+    #[test]
+    fn the_built_in_needles_take_two_searches() {
+        let catalogue = crate::catalogue::Catalogue::built_in();
+        let recogniser = crate::recognise::Recogniser::new(catalogue.into(), &[], jiff::tz::TimeZone::UTC);
+        assert_eq!(recogniser.needles.searchers.len(), 2);
+    }
+}
