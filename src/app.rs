@@ -11,9 +11,9 @@ use crate::cli::{Failure, ReadFrom, Serve};
 use crate::engine::Engine;
 use crate::metrics::{Data, Own};
 use crate::reload::Reloader;
-use crate::runner::{self, Handle, Watch};
+use crate::runner::{self, Handle, Intervals, Watch};
 use crate::state::{RealDisk, Store};
-use crate::wake::{self, Bell, Folders};
+use crate::wake::{self, Bell, Folders, Watched};
 use crate::web::{self, Site};
 use crate::{journal, rlimit};
 
@@ -53,7 +53,7 @@ async fn run(args: Serve) -> Result<(), Failure> {
     let started = runner::wall_clock();
     let engine = Engine::new(config, store, from_end, data.clone(), own.clone(), started);
     let (handle, mailbox) = runner::handle();
-    let (files, list) = watch::channel(Vec::new());
+    let (files, list) = watch::channel(Watched::default());
     let healthy = Arc::new(AtomicBool::new(true));
     let bells = Watch {
         files,
@@ -62,7 +62,7 @@ async fn run(args: Serve) -> Result<(), Failure> {
         healthy: Arc::clone(&healthy),
     };
     tokio::spawn(wake::watch_files(list, bells.changed.clone(), healthy));
-    let thread = runner::start(engine, own.clone(), &handle, mailbox, bells);
+    let thread = runner::start(engine, own.clone(), &handle, mailbox, bells, Intervals::default());
     let (thread, ended) = thread.map_err(|e| Failure::runtime(format!("cannot start the engine's thread: {e}")))?;
 
     let telemetry_path = args.telemetry_path.clone();

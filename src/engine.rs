@@ -30,6 +30,7 @@ pub struct Engine {
     commit_failing: bool,
     last_durable: Millis,
     last_look: Millis,
+    opened: u64,
     history: History,
 }
 
@@ -68,6 +69,7 @@ impl Engine {
             commit_failing: false,
             last_durable: 0,
             last_look: now,
+            opened: 0,
             history: History::default(),
         };
         engine.restore(now);
@@ -206,6 +208,11 @@ impl Engine {
         self.follower.watched()
     }
 
+    /// How many files were opened so far.
+    pub fn opened(&self) -> u64 {
+        self.opened
+    }
+
     /// What the status page shows besides what is committed.
     pub fn standing(&self, now: Millis) -> Standing {
         Standing { files: self.follower.followed(), last_hour: self.history.last_hour(now) }
@@ -214,6 +221,7 @@ impl Engine {
     /// Turns the follower's reports into metrics.
     fn account(&mut self, now: Millis) {
         let report = self.follower.report();
+        self.opened += report.opened;
         let own = &self.own;
         own.read_bytes.inc_by(report.read.bytes);
         own.read_lines.inc_by(report.read.lines);

@@ -136,6 +136,23 @@ fn a_state_that_cannot_be_used_is_kept_aside() {
 }
 
 #[test]
+fn a_state_of_other_logs_is_kept_aside_with_a_message() {
+    let setup = Setup::new();
+    setup.append("one.log", ERROR);
+    setup.append("two.log", ERROR);
+    let state = setup.text("state");
+    let mut exporter = setup.start(&[&setup.text("one.log"), "--state.dir", &state]);
+    exporter.scrape_until("the error", |s| exhausted(s) == 1.0);
+    exporter.signal("-TERM");
+    assert_eq!(exporter.wait(), Some(0));
+    let exporter = setup.start(&[&setup.text("two.log"), "--state.dir", &state]);
+    let scrape = exporter.scrape_until("the first pass", |_| true);
+    assert_eq!(exhausted(&scrape), 1.0);
+    let journal = exporter.journal();
+    assert!(journal.contains("holds the state of other logs") && journal.contains("state.json.unusable-"), "{journal}");
+}
+
+#[test]
 fn a_disk_that_cannot_be_written_stops_nothing_and_is_used_again() {
     let setup = Setup::new();
     setup.append("app.log", ERROR);
@@ -247,26 +264,6 @@ fn scan_and_serve_count_the_same() {
     let exporter = setup.start(&[&examples]);
     let scrape = exporter.scrape_until("what scan printed", |s| counts(s) == expected);
     assert_eq!(counts(&scrape), expected);
-}
-
-#[test]
-fn inotify_without_instances_is_met_by_polling() {
-    let setup = Setup::new();
-    setup.append("app.log", ERROR);
-    // As good as exhausted: the process may have no further descriptors of inotify, so its watchers cannot be made.
-    let limit = "/proc/sys/fs/inotify/max_user_instances";
-    let Ok(before) = fs::read_to_string(limit) else { return };
-    if fs::write(limit, "0").is_err() {
-        // Not privileged: the limit cannot be lowered here.
-        return;
-    }
-    let exporter = setup.start(&[&setup.text("app.log")]);
-    let polled = exporter.scrape_until("polling", |s| value(s, "zai_exporter_watch_mode", "mode=\"poll\"") == 1.0);
-    fs::write(limit, before).unwrap();
-    assert_eq!(exhausted(&polled), 1.0);
-    setup.append("app.log", ERROR);
-    exporter.scrape_until("the error", |s| exhausted(s) == 2.0);
-    assert!(exporter.journal().contains("polled instead"), "{}", exporter.journal());
 }
 
 #[test]

@@ -7,9 +7,10 @@ use crate::log::Read;
 
 /// What happened since the last report.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[allow(missing_docs)] // each is a metric of the same name, documented there
+#[allow(missing_docs)] // nearly each is a metric of the same name, documented there
 pub struct Report {
     pub read: Read,
+    pub opened: u64,
     pub rotations: u64,
     pub truncations: u64,
     pub copies_recovered: u64,
@@ -31,7 +32,8 @@ impl Reporter {
         std::mem::take(&mut self.report)
     }
 
-    pub(super) fn opened(&self, path: &Path, position: u64) {
+    pub(super) fn opened(&mut self, path: &Path, position: u64) {
+        self.report.opened += 1;
         tracing::info!(path = %path.display(), position, "following the file");
     }
 

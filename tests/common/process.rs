@@ -15,26 +15,40 @@ pub struct Exporter {
     pub port: u16,
     args: Vec<String>,
     log: PathBuf,
+    around: Option<String>,
 }
 
 impl Exporter {
     /// Starts `serve` with these arguments on a free port.
     pub fn start(args: &[&str], log: &Path) -> Self {
+        Self::launch(args, log, None)
+    }
+
+    /// The same in user and mount namespaces of its own, in which `script` has run before.
+    pub fn start_apart(script: &str, args: &[&str], log: &Path) -> Self {
+        Self::launch(args, log, Some(script.to_string()))
+    }
+
+    fn launch(args: &[&str], log: &Path, around: Option<String>) -> Self {
         let port = free_port();
         let args: Vec<String> = args.iter().map(ToString::to_string).collect();
-        let child = spawn(&args, port, log);
-        Self { child, port, args, log: log.to_path_buf() }
+        let child = spawn(&args, port, log, around.as_deref());
+        Self { child, port, args, log: log.to_path_buf(), around }
     }
 
     /// Kills it (SIGKILL) and starts it again.
     pub fn kill_and_restart(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        self.child = spawn(&self.args, self.port, &self.log);
+        self.child = spawn(&self.args, self.port, &self.log, self.around.as_deref());
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn signal(&self, signal: &str) {
-        let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        let status = Command::new("kill").args([signal, &self.pid().to_string()]).status().unwrap();
         assert!(status.success());
     }
 
@@ -110,9 +124,19 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn spawn(args: &[String], port: u16, log: &Path) -> Child {
+/// A command in user and mount namespaces of its own, after `script`.
+pub fn apart(script: &str, program: &str) -> Command {
+    let mut command = Command::new("unshare");
+    let script = format!("{{ {script}; }} && exec \"$0\" \"$@\"");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script, program]);
+    command
+}
+
+fn spawn(args: &[String], port: u16, log: &Path, around: Option<&str>) -> Child {
     let journal = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
-    Command::new(env!("CARGO_BIN_EXE_zai-exporter"))
+    let exporter = env!("CARGO_BIN_EXE_zai-exporter");
+    let mut command = around.map_or_else(|| Command::new(exporter), |script| apart(script, exporter));
+    command
         .arg("serve")
         .args(args)
         .arg(format!("--web.listen-address=127.0.0.1:{port}"))

@@ -1,37 +1,23 @@
-//! The engine's thread: when to look, and what to do in between. All waiting is here.
+//! The engine's thread: looks when it is time to ([`pace`]), and does what is asked in between. All waiting is here.
+
+mod pace;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{oneshot, watch};
 
+pub use self::pace::Intervals;
+use self::pace::{Cause, Looked, Pace};
 use crate::config::Config;
 use crate::engine::{Engine, Standing};
 use crate::metrics::{Own, WatchMode};
 use crate::recognise::time::Millis;
-use crate::wake::{Bell, Folders, folder_of};
-
-/// How often files are looked at while the system tells of changes: for what it may have missed.
-const SLOW_POLL: Duration = Duration::from_secs(2);
-
-/// How often they are looked at where it does not.
-const FAST_POLL: Duration = Duration::from_millis(250);
-
-/// How often globs are expanded without a hint.
-const DISCOVER: Duration = Duration::from_secs(10);
-
-/// The shortest time between two looks that hints ask for; a look's own cost times [`REST`], if that is longer, so that
-/// looking at many files never takes more than a small part of a core.
-const LOOK_GAP: Duration = Duration::from_millis(20);
-
-const REST: u32 = 50;
-
-/// How many polls in a row must find what no hint announced before hints are no longer trusted.
-const MISSED: u32 = 2;
+use crate::wake::{Bell, Folders, Watched, folder_of};
 
 /// What the engine is asked for.
 #[derive(Debug)]
@@ -106,8 +92,8 @@ impl Handle {
 /// The bells and lists by which the engine and the watchers speak.
 #[derive(Debug)]
 pub struct Watch {
-    /// The list of files to watch.
-    pub files: watch::Sender<Vec<PathBuf>>,
+    /// What there is to watch.
+    pub files: watch::Sender<Watched>,
     /// Rung when a followed file may have changed.
     pub changed: Bell,
     /// Rung when a file may have appeared.
@@ -129,10 +115,12 @@ pub fn start(
     handle: &Handle,
     mailbox: Receiver<Command>,
     watch: Watch,
+    intervals: Intervals,
 ) -> std::io::Result<(JoinHandle<()>, oneshot::Receiver<()>)> {
     let folders = Folders::new(watch.appeared.clone(), false);
     let ready = Arc::clone(&handle.ready);
-    let runner = Runner { engine, own, mailbox, watch, folders, ready, mode: None, missed: 0, waiting: Vec::new() };
+    let pace = Pace::new(intervals, Instant::now());
+    let runner = Runner { engine, own, mailbox, watch, folders, ready, pace, mode: None, waiting: Vec::new() };
     let (alive, ended) = oneshot::channel();
     let body = move || {
         let _alive: oneshot::Sender<()> = alive;
@@ -149,9 +137,9 @@ struct Runner {
     watch: Watch,
     folders: Folders,
     ready: Arc<AtomicBool>,
+    pace: Pace,
+    /// The mode that was last told.
     mode: Option<WatchMode>,
-    /// Polls in a row that found what no hint announced.
-    missed: u32,
     /// Scrapes that wait for the next commit.
     waiting: Vec<oneshot::Sender<()>>,
 }
@@ -159,29 +147,16 @@ struct Runner {
 impl Runner {
     fn run(mut self) {
         self.rewatch();
-        let mut next_look = Instant::now();
-        let mut next_discover = Instant::now() + DISCOVER;
-        let (mut last_look, mut cost) = (Instant::now(), Duration::ZERO);
         loop {
             let now = Instant::now();
-            if self.watch.appeared.heard() || now >= next_discover {
-                self.engine.discover();
-                self.rewatch();
-                next_discover = now + DISCOVER;
-                next_look = now;
+            let discovers = self.pace.discovers(now);
+            if discovers {
+                self.discover(now);
             }
-            if now >= next_look || !self.waiting.is_empty() {
-                let hinted = self.watch.changed.heard();
-                let before = self.own.read_bytes.get();
-                let polled = now >= next_look && !hinted && self.waiting.is_empty();
-                let more = self.engine.look(wall_clock());
-                self.trust(polled && self.own.read_bytes.get() > before && self.is_ready(), hinted);
-                self.answer();
-                last_look = Instant::now();
-                cost = last_look - now;
-                next_look = last_look + if more { Duration::ZERO } else { self.poll_interval().max(cost * REST) };
+            if self.pace.looks(Instant::now()) || !self.waiting.is_empty() {
+                self.look(discovers);
             }
-            match self.mailbox.recv_timeout(next_look.saturating_duration_since(Instant::now())) {
+            match self.mailbox.recv_timeout(self.pace.rest(Instant::now())) {
                 Ok(command) => {
                     if self.obey(command) {
                         return self.stop();
@@ -191,13 +166,38 @@ impl Runner {
                 Err(RecvTimeoutError::Disconnected) => return self.stop(),
             }
             if self.watch.changed.is_rung() {
-                next_look = next_look.min(last_look + LOOK_GAP.max(cost * REST));
+                self.pace.hint();
+            }
+            if self.watch.appeared.is_rung() {
+                self.pace.hint_appeared();
             }
         }
     }
 
-    fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Acquire)
+    fn discover(&mut self, begun: Instant) {
+        self.watch.appeared.heard();
+        self.engine.discover();
+        self.rewatch();
+        self.pace.discovered(begun, Instant::now());
+    }
+
+    /// Looks, answers the scrapes that wait, and learns from what was found whether hints can be trusted.
+    fn look(&mut self, discovered: bool) {
+        let begun = Instant::now();
+        let cause = if self.watch.changed.heard() {
+            Cause::Hint
+        } else if discovered || !self.waiting.is_empty() {
+            Cause::Asked
+        } else {
+            Cause::Poll
+        };
+        let before = self.own.read_bytes.get();
+        let more = self.engine.look(wall_clock());
+        let found = self.own.read_bytes.get() > before && self.ready.load(Ordering::Acquire);
+        self.answer();
+        self.pace.looked(begun, Instant::now(), Looked { cause, found, more });
+        self.tell_of_files(None);
+        self.note_mode();
     }
 
     /// Carries a command out; `true` ends the engine.
@@ -241,12 +241,7 @@ impl Runner {
 
     /// Tells the watchers what there is to watch.
     fn rewatch(&mut self) {
-        let files = self.engine.watched();
-        self.watch.files.send_if_modified(|old| {
-            let changed = *old != files;
-            *old = files;
-            changed
-        });
+        self.tell_of_files(Some(self.engine.watched()));
         let config = Arc::clone(self.engine.config());
         for pattern in config.sources.iter().flat_map(|s| &s.paths) {
             let (folder, below) = folder_of(pattern);
@@ -255,30 +250,28 @@ impl Runner {
         self.note_mode();
     }
 
-    /// Learns whether hints can be trusted: polls that find what no hint announced tell that they cannot.
-    fn trust(&mut self, found_unannounced: bool, hinted: bool) {
-        if hinted {
-            self.missed = 0;
-        } else if found_unannounced {
-            self.missed = self.missed.saturating_add(1);
-        }
-        self.note_mode();
+    /// Tells the watcher of files which there are, if that has changed, and how many were opened and rotated.
+    fn tell_of_files(&self, paths: Option<Vec<PathBuf>>) {
+        let (opened, rotations) = (self.engine.opened(), self.own.rotations.get());
+        self.watch.files.send_if_modified(|told| {
+            let paths = paths.filter(|paths| told.paths != *paths);
+            let changed = paths.is_some() || (told.opened, told.rotations) != (opened, rotations);
+            (told.opened, told.rotations) = (opened, rotations);
+            told.paths = paths.unwrap_or_else(|| std::mem::take(&mut told.paths));
+            changed
+        });
     }
 
     fn note_mode(&mut self) {
-        let watching = self.watch.healthy.load(Ordering::Acquire) && self.folders.healthy();
-        let mode = if watching && self.missed < MISSED { WatchMode::Events } else { WatchMode::Poll };
+        self.pace.set_watching(self.watch.healthy.load(Ordering::Acquire) && self.folders.healthy());
+        let mode = self.pace.mode();
         if self.mode != Some(mode) {
-            if self.missed == MISSED && watching {
+            if self.pace.misses_hints() {
                 tracing::warn!("the file system does not tell of changes; files are polled instead");
             }
             self.mode = Some(mode);
             self.own.set_watch_mode(mode);
         }
-    }
-
-    fn poll_interval(&self) -> Duration {
-        if self.mode == Some(WatchMode::Events) { SLOW_POLL } else { FAST_POLL }
     }
 
     /// The last lines are read and committed.
@@ -294,4 +287,57 @@ impl Runner {
 /// Milliseconds since the epoch.
 pub fn wall_clock() -> Millis {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| Millis::try_from(d.as_millis()).unwrap_or(Millis::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::time::Duration;
+
+    use prometheus::Registry;
+
+    use super::*;
+    use crate::metrics::Data;
+
+    #[test]
+    fn lines_count_where_no_hint_is_ever_given() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let mut file = log.reopen().unwrap();
+        let config = Arc::new(Config::default().with_paths(&[log.path().display().to_string()]));
+        let data = Data::new(Arc::clone(&config.recogniser.catalogue));
+        let own = Own::new(&Registry::new()).unwrap();
+        let engine = Engine::new(config, None, false, data, own.clone(), wall_clock());
+        let (handle, mailbox) = handle();
+        // The list of files is heard by nobody, and nobody rings.
+        let (files, _list) = watch::channel(Watched::default());
+        let watch =
+            Watch { files, changed: Bell::new(|| ()), appeared: Bell::new(|| ()), healthy: Arc::new(true.into()) };
+        let milli = Duration::from_millis(1);
+        let intervals = Intervals { slow_poll: 5 * milli, fast_poll: milli, discover: 20 * milli, gap: milli };
+        let (thread, _ended) = start(engine, own.clone(), &handle, mailbox, watch, intervals).unwrap();
+
+        let until = Instant::now() + Duration::from_secs(60);
+        let wait = || {
+            assert!(Instant::now() < until);
+            std::thread::yield_now();
+        };
+        while !handle.is_ready() {
+            wait();
+        }
+        assert_eq!(own.watch_mode.with_label_values(&["events"]).get(), 1);
+        let mut written = 0;
+        while own.watch_mode.with_label_values(&["poll"]).get() == 0 {
+            if own.read_lines.get() == written {
+                file.write_all(b"a line\n").unwrap();
+                written += 1;
+            }
+            wait();
+        }
+        while own.read_lines.get() < written {
+            wait();
+        }
+        assert!(written >= 2, "one poll may find what a hint is still to tell of");
+        handle.stop();
+        thread.join().unwrap();
+    }
 }

@@ -1,0 +1,153 @@
+//! What becomes of single files, with time given: when descriptors are let go, and whose state is taken up.
+#![allow(missing_docs)]
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use prometheus::Registry;
+use zai_exporter::config::Config;
+use zai_exporter::engine::Engine;
+use zai_exporter::metrics::{Data, Own};
+use zai_exporter::state::{RealDisk, Store};
+
+/// A folder of logs, and engines that follow them.
+struct World {
+    folder: tempfile::TempDir,
+    written: u64,
+    now: i64,
+}
+
+impl World {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), written: 0, now: zai_exporter::runner::wall_clock() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Appends errors that are told apart from all others.
+    fn append(&mut self, name: &str, lines: u64) {
+        let mut file = OpenOptions::new().create(true).append(true).open(self.path(name)).unwrap();
+        for _ in 0..lines {
+            self.written += 1;
+            writeln!(file, "2026-08-10 08:54:07,768 ERROR call {} failed: Error code: 429, with error text {{\"error\":{{\"code\":\"1113\",\"message\":\"Insufficient balance or no resource package\"}}}}", self.written).unwrap();
+        }
+    }
+
+    fn engine(&self, names: &[&str]) -> Engine {
+        let paths: Vec<String> = names.iter().map(|n| self.path(n).to_string_lossy().into_owned()).collect();
+        let config = Arc::new(Config::default().with_paths(&paths));
+        let data = Data::new(Arc::clone(&config.recogniser.catalogue));
+        let own = Own::new(&Registry::new()).unwrap();
+        let store = Store::open(&self.path("state"), Box::new(RealDisk)).unwrap();
+        Engine::new(config, Some(store), false, data, own, self.now)
+    }
+
+    fn look(&self, engine: &mut Engine) {
+        while engine.look(self.now) {}
+    }
+
+    fn count(&self, engine: &mut Engine) -> u64 {
+        self.look(engine);
+        engine.commit(self.now).errors.iter().map(|s| s.count).sum()
+    }
+
+    /// Descriptors of this process that stand for files of the folder.
+    fn held(&self) -> Vec<PathBuf> {
+        let open = fs::read_dir("/proc/self/fd").unwrap().flatten().filter_map(|fd| fs::read_link(fd.path()).ok());
+        let log = |path: &Path| path.starts_with(self.folder.path()) && path.to_string_lossy().contains(".log");
+        open.filter(|path| log(path)).collect()
+    }
+}
+
+#[test]
+fn a_deleted_file_is_let_go_after_seconds_so_that_its_disk_space_is_free() {
+    let mut world = World::new();
+    world.append("app.log", 3);
+    let mut engine = world.engine(&["app.log"]);
+    assert_eq!(world.count(&mut engine), 3);
+    fs::remove_file(world.path("app.log")).unwrap();
+    world.now += 1_000;
+    world.look(&mut engine);
+    assert_eq!(world.held().len(), 1, "its writer may still write to it");
+    world.now += 6_000;
+    world.look(&mut engine);
+    assert_eq!(world.held(), [] as [PathBuf; 0]);
+    assert_eq!(world.count(&mut engine), 3);
+}
+
+#[test]
+fn a_rotated_file_is_let_go_after_a_minute_and_one_that_is_deleted_then_after_seconds() {
+    let mut world = World::new();
+    let mut engine = world.engine(&["app.log"]);
+    for generation in 1..=3 {
+        world.append("app.log", 2);
+        world.look(&mut engine);
+        fs::rename(world.path("app.log"), world.path(&format!("app.log.{generation}"))).unwrap();
+        world.append("app.log", 1);
+        world.look(&mut engine);
+    }
+    assert_eq!(world.held().len(), 4);
+    fs::remove_file(world.path("app.log.1")).unwrap();
+    world.now += 30_000;
+    world.look(&mut engine);
+    assert_eq!(world.held().len(), 3, "the deleted one is let go");
+    world.append("app.log.3", 1);
+    world.look(&mut engine);
+    world.now += 45_000;
+    world.look(&mut engine);
+    assert_eq!(world.held().len(), 2, "the one that was written to late is still held: {:?}", world.held());
+    world.now += 45_000;
+    world.look(&mut engine);
+    assert_eq!(world.held(), [world.path("app.log")]);
+    assert_eq!(world.count(&mut engine), world.written);
+}
+
+#[test]
+fn a_log_that_is_deleted_and_made_anew_hour_after_hour_holds_one_descriptor() {
+    let mut world = World::new();
+    let mut engine = world.engine(&["app.log"]);
+    for _ in 0..50 {
+        world.append("app.log", 2);
+        assert_eq!(world.count(&mut engine), world.written);
+        fs::remove_file(world.path("app.log")).unwrap();
+        world.append("app.log", 1);
+        world.look(&mut engine);
+        world.now += 3_600_000;
+        world.look(&mut engine);
+        assert_eq!(world.held().len(), 1);
+    }
+}
+
+#[test]
+fn the_state_of_other_logs_is_kept_aside_and_the_start_is_clean() {
+    let mut world = World::new();
+    world.append("one.log", 2);
+    world.append("two.log", 1);
+    let mut one = world.engine(&["one.log"]);
+    assert_eq!(world.count(&mut one), 2);
+    drop(one);
+    let state = fs::read(world.path("state/state.json")).unwrap();
+
+    let mut two = world.engine(&["two.log"]);
+    assert_eq!(world.count(&mut two), 1, "nothing of the other logs");
+    let aside = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().contains("unusable");
+    let kept: Vec<_> = fs::read_dir(world.path("state")).unwrap().flatten().filter(aside).collect();
+    assert_eq!(kept.len(), 1);
+    assert_eq!(fs::read(kept[0].path()).unwrap(), state, "kept as it was");
+    drop(two);
+    assert_eq!(world.count(&mut world.engine(&["two.log"])), 1, "from now on it is the state of these");
+}
+
+#[test]
+fn a_state_of_some_of_the_logs_is_taken_up() {
+    let mut world = World::new();
+    world.append("one.log", 2);
+    world.append("two.log", 1);
+    assert_eq!(world.count(&mut world.engine(&["one.log"])), 2);
+    fs::write(world.path("one.log"), "").unwrap();
+    assert_eq!(world.count(&mut world.engine(&["*.log"])), 3);
+}
