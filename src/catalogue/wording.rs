@@ -104,17 +104,46 @@ pub fn normalise(text: &[u8]) -> Vec<u8> {
 /// Normalises `text`, telling for each byte kept where it stood.
 pub fn normalise_mapped(text: &[u8], mut keep: impl FnMut(u8, usize)) {
     let mut i = 0;
-    while i < text.len() {
-        match text[i] {
-            b if b.is_ascii_alphanumeric() => keep(b.to_ascii_lowercase(), i),
-            b if b.is_ascii() => {}
-            0xE3 if text.get(i + 1) == Some(&0x80) => i += 2, // U+3000…: CJK punctuation
-            0xEF if matches!(text.get(i + 1), Some(0xBC | 0xBD)) => i += 2, // U+FF00…: full-width forms
-            0xE2 if text.get(i + 1) == Some(&0x80) => i += 2, // U+2000…: quotation marks, dashes, the ellipsis
-            0xC2 if text.get(i + 1) == Some(&0xA0) => i += 1, // no-break space
-            b => keep(b, i),
+    while let Some(&b) = text.get(i) {
+        match KEPT[usize::from(b)] {
+            0 => {}
+            LEAD => match punctuation(&text[i..]) {
+                0 => keep(b, i),
+                len => i += len - 1,
+            },
+            kept => keep(kept, i),
         }
         i += 1;
+    }
+}
+
+/// Marks the first bytes of characters that may be punctuation. No text holds this byte (RFC 3629).
+const LEAD: u8 = 0xFF;
+
+/// What is kept of each byte: 0 for nothing.
+static KEPT: [u8; 256] = {
+    let mut kept = [0; 256];
+    let mut b = 1u8;
+    while b != 0 {
+        kept[b as usize] = match b {
+            0xC2 | 0xE2 | 0xE3 | 0xEF => LEAD,
+            _ if b.is_ascii_alphanumeric() => b.to_ascii_lowercase(),
+            _ if b.is_ascii() => 0,
+            _ => b,
+        };
+        b = b.wrapping_add(1);
+    }
+    kept
+};
+
+/// The length of the punctuation character that `text` begins with; 0 for another character.
+fn punctuation(text: &[u8]) -> usize {
+    match text {
+        [0xE3, 0x80, ..] => 3,        // U+3000…: CJK punctuation
+        [0xEF, 0xBC | 0xBD, ..] => 3, // U+FF00…: full-width forms
+        [0xE2, 0x80, ..] => 3,        // U+2000…: quotation marks, dashes, the ellipsis
+        [0xC2, 0xA0, ..] => 2,        // no-break space
+        _ => 0,
     }
 }
 

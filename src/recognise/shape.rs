@@ -1,7 +1,5 @@
 //! Which layer printed a line: its text up to the error, without what changes from call to call.
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use super::evidence::Form;
 
 /// A hash that is the same for all lines that one statement of a program prints.
@@ -10,9 +8,7 @@ pub type Shape = u64;
 /// The shape of a line whose error starts at `start` and is written as `form`.
 pub fn of(view: &[u8], start: usize, form: Form) -> Shape {
     let head = &view[..start.min(view.len())];
-    // Hashed as one piece: to feed a hash a byte at a time costs ten times as much.
-    let mut kept = Vec::with_capacity(1 + head.len());
-    kept.push(form as u8);
+    let mut kept = Hash::new(form as u8);
     // Indentation is part of a shape, the width of a gap within a line is not.
     let indented_to = head.iter().take_while(|b| **b == b' ').count();
     let mut i = 0;
@@ -38,7 +34,26 @@ pub fn of(view: &[u8], start: usize, form: Form) -> Shape {
             }
         };
     }
-    xxh3_64(&kept)
+    kept.0
+}
+
+/// FNV-1a: shapes are a hundred bytes in pieces of five, too short for a hash that works by blocks to pay.
+struct Hash(Shape);
+
+impl Hash {
+    fn new(first: u8) -> Self {
+        let mut hash = Self(0xCBF2_9CE4_8422_2325);
+        hash.push(first);
+        hash
+    }
+
+    fn push(&mut self, byte: u8) {
+        self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
+    }
+
+    fn extend_from_slice(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|b| self.push(*b));
+    }
 }
 
 /// What stays of a word: nothing of one with digits, and `task-` of `task-a`.
@@ -92,7 +107,7 @@ fn word(text: &[u8]) -> (usize, bool) {
 }
 
 /// `[worker-3]`, `(channel 7)`: only that it is there.
-fn bracketed(head: &[u8], at: usize, close: u8, kept: &mut Vec<u8>) -> usize {
+fn bracketed(head: &[u8], at: usize, close: u8, kept: &mut Hash) -> usize {
     match memchr::memchr(close, &head[at..]) {
         Some(len) => {
             kept.push(close);
@@ -106,7 +121,7 @@ fn bracketed(head: &[u8], at: usize, close: u8, kept: &mut Vec<u8>) -> usize {
 }
 
 /// A quoted text: its words where it is a key, otherwise only that it is there.
-fn quoted(head: &[u8], at: usize, kept: &mut Vec<u8>) -> usize {
+fn quoted(head: &[u8], at: usize, kept: &mut Hash) -> usize {
     let Some(len) = memchr::memchr(head[at], &head[at + 1..]) else {
         kept.push(head[at]);
         return 1;
