@@ -4,7 +4,7 @@ export ZAI_EXPORTER_BIN ?= $(CURDIR)/target/release/zai-exporter
 # The binary that ships in the image and the tarball: linked statically.
 export ZAI_EXPORTER_STATIC_BIN ?= $(CURDIR)/target/$(shell rustc -vV | sed -n 's/^host: //p')/release/zai-exporter
 
-.PHONY: setup build static test lint rust docs alerts alerts-mutants helm dashboards dashboards-render page
+.PHONY: setup build static test lint rust instructions docs alerts alerts-mutants helm dashboards dashboards-render page
 
 setup:
 	scripts/setup.sh
@@ -12,7 +12,7 @@ setup:
 build:
 	cargo build --release --locked
 
-test: lint rust docs alerts helm dashboards dashboards-render page
+test: lint rust instructions docs alerts helm dashboards dashboards-render page
 
 lint:
 	cargo fmt --all --check
@@ -20,6 +20,10 @@ lint:
 
 rust: build
 	cargo test --locked
+
+# Slower than before? Counted, not timed.
+instructions: build
+	python3 bench/instructions.py
 
 # Every rule changed in every way that matters, and the tests that must notice; takes minutes.
 alerts-mutants:
