@@ -20,11 +20,13 @@ const LINE_BYTES: usize = 1 << 20;
 const BLOCK: usize = 128 * 1024;
 
 const QUIET: &str = "2026-08-10 08:54:07,768 - app.worker - INFO - job 7919 user=u17 latency_ms=12 queue depth=3 status ok, next poll in 250 ms";
-const JSON: &str = r#"{"level":"info","ts":1786352047,"code":0,"error":null,"msg":"handled","path":"/v1/chat","ms":12,"id":4711}"#;
+const JSON: &str =
+    r#"{"level":"info","ts":1786352047,"code":0,"error":null,"msg":"handled","path":"/v1/chat","ms":12,"id":4711}"#;
 const SUCCESS: &str = "2026-08-10 08:54:07,768 - httpx - INFO - HTTP Request: POST https://open.bigmodel.cn/api/paas/v4/chat/completions \"HTTP/1.1 200 OK\"";
 const ERROR: &str = r#"2026-08-10 08:54:07,768 - app.llm - ERROR - call 17 failed: Error code: 429, with error text {"error":{"code":"1302","message":"Rate limit reached for requests"}}"#;
 const ESCAPED: &str = r#"{"level":"error","ts":1786352047,"msg":"call failed","err":"429: {\"error\":{\"code\":\"1113\",\"message\":\"\\u4f59\\u989d\\u4e0d\\u8db3\\u6216\\u65e0\\u53ef\\u7528\\u8d44\\u6e90\\u5305,\\u8bf7\\u5145\\u503c\\u3002\"}}"}"#;
-const CRI: &str = "2026-08-10T08:54:07.768123456Z stderr F 2026-08-10 08:54:07,768 - app.worker - INFO - job 7919 user=u17 done";
+const CRI: &str =
+    "2026-08-10T08:54:07.768123456Z stderr F 2026-08-10 08:54:07,768 - app.worker - INFO - job 7919 user=u17 done";
 const DOCKER: &str = r#"{"log":"2026-08-10 08:54:07,768 - app.worker - INFO - job 7919 user=u17 done\n","stream":"stderr","time":"2026-08-10T08:54:07.768123456Z"}"#;
 
 const KINDS: [(&str, &str); 7] = [
