@@ -1,5 +1,6 @@
 //! `serve`: everything is made and wired here, and ended in order.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -14,7 +15,8 @@ use crate::reload::Reloader;
 use crate::runner::{self, Handle, Intervals, Watch};
 use crate::state::{RealDisk, Store};
 use crate::wake::{self, Bell, Folders, Watched};
-use crate::web::{self, Site};
+use crate::web::config::Current;
+use crate::web::{self, Guard, Server, Site};
 use crate::{journal, rlimit};
 
 /// Runs until a signal ends it.
@@ -33,19 +35,11 @@ async fn run(args: Serve) -> Result<(), Failure> {
     if config.sources.is_empty() {
         return Err(Failure::usage("nothing to follow: name files or globs, or `sources` in --config.file"));
     }
-    let store = match &args.state_dir {
-        Some(dir) => {
-            let store = Store::open(dir, Box::new(RealDisk));
-            Some(
-                store
-                    .map_err(|e| Failure::runtime(format!("cannot use the state directory {}: {e}", dir.display())))?,
-            )
-        }
-        None => None,
-    };
     let registry = Registry::new();
     let (data, own) =
         metrics(&registry, &config).map_err(|e| Failure::runtime(format!("cannot register metrics: {e}")))?;
+    let doors = doors(&args, &own)?;
+    let store = args.state_dir.as_deref().map(open_store).transpose()?;
     let listener = web::bind(&args.listen).await;
     let listener = listener.map_err(|e| Failure::runtime(format!("cannot listen on {}: {e}", args.listen)))?;
 
@@ -66,24 +60,40 @@ async fn run(args: Serve) -> Result<(), Failure> {
     let (thread, ended) = thread.map_err(|e| Failure::runtime(format!("cannot start the engine's thread: {e}")))?;
 
     let telemetry_path = args.telemetry_path.clone();
-    let site = Arc::new(Site { engine: handle.clone(), registry, data, own, started, reloader, telemetry_path });
+    let site =
+        Arc::new(Site { engine: handle.clone(), registry, data, own: own.clone(), started, reloader, telemetry_path });
     let _folders = watch_config(&site);
     tokio::spawn(reload_on_hangup(Arc::clone(&site)));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), address = %args.listen, "listening");
-    let served = web::serve(listener, web::routes(site), stop_signal(ended)).await;
-    stop(&handle, thread)?;
-    served.map_err(|e| Failure::runtime(format!("cannot serve {}: {e}", args.listen)))
+    let guard =
+        Guard::new(Arc::clone(&doors)).map_err(|_| Failure::runtime("cannot get random bytes from the system"))?;
+    let routes = web::routes(site, &Arc::new(guard));
+    let server = Server { routes, config: doors, own, limit: args.max_connections };
+    server.serve(listener, stop_signal(ended)).await;
+    stop(&handle, thread)
+}
+
+fn open_store(dir: &Path) -> Result<Store, Failure> {
+    let store = Store::open(dir, Box::new(RealDisk));
+    store.map_err(|e| Failure::runtime(format!("cannot use the state directory {}: {e}", dir.display())))
+}
+
+/// Reads the web configuration. One that cannot be used ends the program: serving in plain text what was meant to be protected would be
+/// worse than not serving.
+fn doors(args: &Serve, own: &Own) -> Result<Arc<Current>, Failure> {
+    let current = Current::new(args.web_config.clone(), own.clone()).map_err(|e| Failure::usage(e.to_string()))?;
+    let config = current.get();
+    if args.web_config.is_some() {
+        tracing::info!("the web configuration was read: {}", config.summary());
+    }
+    if !config.users.is_empty() && config.tls.is_none() {
+        tracing::warn!("passwords are asked for and TLS is off: whoever sees the traffic reads them");
+    }
+    Ok(Arc::new(current))
 }
 
 /// What clap cannot know to be wrong.
 fn check(args: &Serve) -> Result<(), Failure> {
-    if let Some(file) = &args.web_config {
-        // Serving in plain text what was meant to be protected would be worse than not serving.
-        let file = file.display();
-        return Err(Failure::usage(format!(
-            "--web.config.file {file}: TLS and authentication are not built in yet; put a proxy in front"
-        )));
-    }
     web::parse_address(&args.listen).map_err(|e| Failure::usage(format!("--web.listen-address: {e}")))?;
     let path = &args.telemetry_path;
     let taken = ["/", "/-/healthy", "/-/ready", "/-/reload", "/api/v1/status"];
@@ -106,7 +116,7 @@ fn metrics(registry: &Registry, config: &crate::config::Config) -> Result<(Data,
 /// Reloads when something changes in the configuration's folder: a ConfigMap is swapped by a symbolic link in it.
 fn watch_config(site: &Arc<Site>) -> Option<Folders> {
     let file = site.reloader.file()?;
-    let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| std::path::Path::new("."));
+    let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let changed = Arc::new(Notify::new());
     let notify = Arc::clone(&changed);
     let bell = Bell::new(move || notify.notify_one());

@@ -66,6 +66,23 @@ impl Document {
     }
 }
 
+/// Reads a value from `text` by walking it from its top; an empty document is the default. All mistakes are told, by line.
+pub fn read<T: Default>(
+    text: &str,
+    walk: impl FnOnce(&Node<'_>, &mut Mistakes) -> Option<T>,
+) -> Result<T, Vec<Mistake>> {
+    let document = Document::parse(text).map_err(|m| vec![m])?;
+    let mut mistakes = Mistakes::default();
+    let value = document.root().map_or_else(|| Some(T::default()), |root| walk(&root, &mut mistakes));
+    match value {
+        Some(value) if mistakes.0.is_empty() => Ok(value),
+        _ => {
+            mistakes.0.sort_by_key(|m| m.line);
+            Err(mistakes.0)
+        }
+    }
+}
+
 /// A value in a document, with its key path.
 pub struct Node<'a> {
     node: &'a MarkedYamlOwned,
@@ -76,6 +93,11 @@ impl<'a> Node<'a> {
     /// Line of the value, counted from 1.
     pub fn line(&self) -> usize {
         self.node.span.start.line()
+    }
+
+    /// Whether the key stands there without a value.
+    pub fn is_null(&self) -> bool {
+        matches!(self.node.data, YamlDataOwned::Value(ScalarOwned::Null))
     }
 
     /// The value as a text; numbers and booleans are taken as they were resolved.
@@ -121,6 +143,24 @@ impl<'a> Node<'a> {
         self.list(mistakes).iter().filter_map(|n| n.text(mistakes)).collect()
     }
 
+    /// The values of a section whose keys are free names. A name that reads like a number is refused: as a number, `007` is `7`.
+    pub fn named(&self, mistakes: &mut Mistakes) -> Vec<(String, Node<'a>)> {
+        let YamlDataOwned::Mapping(map) = &self.node.data else {
+            return self
+                .refuse::<()>(mistakes, "a section of `name: value` lines")
+                .map_or_else(Vec::new, |()| Vec::new());
+        };
+        let mut values = Vec::with_capacity(map.len());
+        for (key, node) in map {
+            if let YamlDataOwned::Value(ScalarOwned::String(name)) = &key.data {
+                values.push((name.clone(), Node { node, key: format!("{}.{name}", self.key) }));
+            } else {
+                Node { node: key, key: self.key.clone() }.refuse::<()>(mistakes, "a name; put it in quotes");
+            }
+        }
+        values
+    }
+
     /// The value as a section of known keys.
     pub fn section(&self, mistakes: &mut Mistakes) -> Option<Section<'a>> {
         let YamlDataOwned::Mapping(map) = &self.node.data else {
@@ -156,10 +196,20 @@ pub struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
+    /// Whether nothing is left to be taken.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Takes a key that may be missing.
     pub fn take(&mut self, name: &str) -> Option<Node<'a>> {
         let at = self.entries.iter().position(|e| e.name == name)?;
         Some(self.entries.remove(at).node)
+    }
+
+    /// Takes a key that may be missing or stand there without a value.
+    pub fn take_set(&mut self, name: &str) -> Option<Node<'a>> {
+        self.take(name).filter(|node| !node.is_null())
     }
 
     /// Takes a key that must be there.

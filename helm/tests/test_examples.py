@@ -148,7 +148,7 @@ def test_settings_of_the_library_reach_the_container():
     values = {
         "port": 9464,
         "lastScrapeSeconds": 20,
-        "settings": {"listenAddress": "127.0.0.1:9464", "telemetryPath": "/m", "readFrom": "end", "logLevel": "debug", "logFormat": "json"},
+        "settings": {"listenAddress": "127.0.0.1:9464", "telemetryPath": "/m", "maxConnections": 16, "readFrom": "end", "logLevel": "debug", "logFormat": "json"},
         "state": {"volume": {"persistentVolumeClaim": {"claimName": "state"}}},
         "config": {"existingConfigMap": "cfg", "key": "zai.yaml"},
         "web": {"existingSecret": "web"},
@@ -160,6 +160,7 @@ def test_settings_of_the_library_reach_the_container():
     assert {variable["name"]: variable["value"] for variable in sidecar["env"]} == {
         "ZAI_EXPORTER_WEB_LISTEN_ADDRESS": "127.0.0.1:9464",
         "ZAI_EXPORTER_WEB_TELEMETRY_PATH": "/m",
+        "ZAI_EXPORTER_WEB_MAX_CONNECTIONS": "16",
         "ZAI_EXPORTER_LOG_READ_FROM": "end",
         "ZAI_EXPORTER_LOG_LEVEL": "debug",
         "ZAI_EXPORTER_LOG_FORMAT": "json",

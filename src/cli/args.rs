@@ -22,11 +22,8 @@ pub enum Command {
     Scan(Scan),
     /// Print every documented error code.
     Catalogue(CatalogueArgs),
-    /// Check a configuration file; each mistake is named with its line.
-    CheckConfig {
-        /// The file.
-        file: PathBuf,
-    },
+    /// Check configuration files; each mistake is named with its line.
+    CheckConfig(CheckConfig),
 }
 
 /// Options of `serve`.
@@ -51,7 +48,16 @@ pub struct Serve {
         value_name = "PATH"
     )]
     pub telemetry_path: String,
-    /// File with TLS and basic authentication, in the format of the Prometheus exporter toolkit. Not built in yet: refused.
+    /// The most connections at once; beyond it, the one that waits longest for a request makes room.
+    #[arg(
+        long = "web.max-connections",
+        env = "ZAI_EXPORTER_WEB_MAX_CONNECTIONS",
+        default_value = "128",
+        value_name = "NUMBER",
+        value_parser = max_connections
+    )]
+    pub max_connections: usize,
+    /// File with TLS and basic authentication, in the format of the Prometheus exporter toolkit.
     #[arg(long = "web.config.file", env = "ZAI_EXPORTER_WEB_CONFIG_FILE", value_name = "FILE")]
     pub web_config: Option<PathBuf>,
     /// Configuration file (YAML).
@@ -74,6 +80,17 @@ pub struct Serve {
     /// The format of the exporter's own log.
     #[arg(long = "log.format", env = "ZAI_EXPORTER_LOG_FORMAT", default_value = "logfmt", value_name = "FORMAT")]
     pub log_format: LogFormat,
+}
+
+/// What `check-config` checks.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = true)]
+pub struct CheckConfig {
+    /// Configuration file (YAML).
+    pub file: Option<PathBuf>,
+    /// File with TLS and basic authentication; the certificates and keys that it names are read too.
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub web_config: Option<PathBuf>,
 }
 
 /// Options of `scan`.
@@ -99,6 +116,11 @@ pub struct CatalogueArgs {
     /// Configuration file (YAML), whose rows are laid over the built-in ones.
     #[arg(long = "config.file", env = "ZAI_EXPORTER_CONFIG_FILE", value_name = "FILE")]
     pub config_file: Option<PathBuf>,
+}
+
+/// A scraper needs one, and whoever looks after it another.
+fn max_connections(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| *n >= 2).ok_or_else(|| "must be a whole number of at least 2".to_string())
 }
 
 /// Forms of a scan's result.

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use clap::Parser as _;
 
 pub use self::args::{Args, Command, LogFormat, LogLevel, Output, ReadFrom, Serve};
-use self::args::{CatalogueOutput, Scan};
+use self::args::{CatalogueOutput, CheckConfig, Scan};
 use crate::config::Config;
 use crate::metrics;
 use crate::scan;
+use crate::web::config::WebConfig;
 
 /// Exit status for a wrong command line or configuration (`EX_USAGE` of sysexits.h).
 const USAGE: u8 = 64;
@@ -71,16 +72,25 @@ fn run(command: Command) -> Result<(), Failure> {
                 CatalogueOutput::Yaml => table::catalogue_yaml(catalogue),
             })
         }
-        Command::CheckConfig { file } => {
-            let config = Config::load(Some(&file)).map_err(|e| Failure::usage(e.to_string()))?;
-            let rows = config.recogniser.catalogue.rows().len();
-            print(&format!(
-                "{}: valid; {} sources, {rows} rows in the catalogue\n",
-                file.display(),
-                config.sources.len()
-            ))
-        }
+        Command::CheckConfig(args) => check_config(&args),
     }
+}
+
+/// All files are checked, whatever is found in the first.
+fn check_config(args: &CheckConfig) -> Result<(), Failure> {
+    let config = args.file.as_deref().map(|file| {
+        let config = Config::load(Some(file)).map_err(|e| e.to_string())?;
+        let (sources, rows) = (config.sources.len(), config.recogniser.catalogue.rows().len());
+        Ok(format!("{}: valid; {sources} sources, {rows} rows in the catalogue\n", file.display()))
+    });
+    let web = args.web_config.as_deref().map(|file| {
+        let config = WebConfig::load(file).map_err(|e| e.to_string())?;
+        Ok(format!("{}: valid; {}\n", file.display(), config.summary()))
+    });
+    let (good, bad): (Vec<_>, Vec<_>) = [config, web].into_iter().flatten().partition(Result::is_ok);
+    print(&good.into_iter().flatten().collect::<String>())?;
+    let mistakes: Vec<String> = bad.into_iter().filter_map(Result::<String, String>::err).collect();
+    if mistakes.is_empty() { Ok(()) } else { Err(Failure::usage(mistakes.join("\n"))) }
 }
 
 fn scan_files(args: &Scan) -> Result<(), Failure> {

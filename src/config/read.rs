@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use super::{Config, Labels, Limits, PathLabels, SourceConfig};
 use crate::catalogue::{Catalogue, Row, read_row};
 use crate::recognise::Recogniser;
-use crate::yaml::{Document, Mistake, Mistakes, Node};
+use crate::yaml::{self, Mistake, Mistakes, Node};
 
 const KEYS: [&str; 5] = ["hosts", "timezone", "sources", "limits", "catalogue"];
 const SOURCE_KEYS: [&str; 4] = ["paths", "exclude", "labels", "path_labels"];
@@ -21,16 +21,7 @@ const LEAST_LINE_BYTES: u64 = 16 * 1024;
 
 /// Reads a configuration.
 pub fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
-    let document = Document::parse(text).map_err(|m| vec![m])?;
-    let mut mistakes = Mistakes::default();
-    let config = document.root().map_or_else(|| Some(Config::default()), |root| read(&root, &mut mistakes));
-    match config {
-        Some(config) if mistakes.0.is_empty() => Ok(config),
-        _ => {
-            mistakes.0.sort_by_key(|m| m.line);
-            Err(mistakes.0)
-        }
-    }
+    yaml::read(text, read)
 }
 
 fn read(root: &Node<'_>, mistakes: &mut Mistakes) -> Option<Config> {

@@ -25,6 +25,9 @@ pub struct Own {
     pub state_persistent: IntGauge,
     pub reload_successful: IntGauge,
     pub reload_time: Gauge,
+    pub web_config_successful: IntGauge,
+    pub web_connections: IntGauge,
+    pub web_displaced: IntCounter,
     pub watch_mode: IntGaugeVec,
     pub labels_folded: IntCounterVec,
     pub series: IntGauge,
@@ -90,12 +93,22 @@ impl Own {
                 "config_last_reload_success_timestamp_seconds",
                 "When the configuration was last loaded with success.",
             )?,
+            web_config_successful: make.gauge(
+                "web_config_last_reload_successful",
+                "Whether the web configuration is used as its files are now.",
+            )?,
+            web_connections: make.gauge("web_connections", "Open HTTP connections.")?,
+            web_displaced: make.counter(
+                "web_connections_displaced_total",
+                "HTTP connections that were closed to make room for a new one.",
+            )?,
             watch_mode: make.modes("watch_mode", "How changes of files become known: 1 for the current mode.")?,
             labels_folded: make
                 .counters("label_values_folded_total", "Values of configured labels that were folded into `other`.")?,
             series: make.gauge("series", "Series of zai_api_errors_total.")?,
         };
         own.reload_successful.set(1);
+        own.web_config_successful.set(1);
         own.set_watch_mode(WatchMode::Poll);
         Ok(own)
     }

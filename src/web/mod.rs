@@ -1,16 +1,18 @@
 //! HTTP: serves what is committed.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::Router;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use prometheus::Registry;
 use serde::Serialize;
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
 
 use self::status::{Seen, Status};
 use crate::metrics::{self, Data, Own};
@@ -18,12 +20,18 @@ use crate::recognise::time::Millis;
 use crate::reload::Reloader;
 use crate::runner::{self, Handle};
 
+pub mod config;
+mod guard;
 mod listen;
 mod moment;
 mod page;
+mod password;
+mod server;
 mod status;
 
+pub use self::guard::Guard;
 pub use self::listen::{bind, parse_address};
+pub use self::server::Server;
 
 /// What requests need.
 #[derive(Debug)]
@@ -44,26 +52,22 @@ pub struct Site {
     pub telemetry_path: String,
 }
 
-/// The routes of the site.
-pub fn routes(site: Arc<Site>) -> Router {
-    Router::new()
+/// The routes of the site. All but those of health are behind the guard: a probe has no password.
+pub fn routes(site: Arc<Site>, guard: &Arc<Guard>) -> Router {
+    let pages = Router::new()
         .route("/", get(status_page))
         .route("/api/v1/status", get(status_json))
         .route(&site.telemetry_path, get(metrics_page))
+        .route("/-/reload", post(reload))
+        .fallback(async || (StatusCode::NOT_FOUND, "there is no such page\n"))
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
+        .layer(from_fn_with_state(Arc::clone(guard), guard::admit));
+    Router::new()
         .route("/-/healthy", get(healthy))
         .route("/-/ready", get(ready))
-        .route("/-/reload", post(reload))
+        .merge(pages)
+        .layer(from_fn_with_state(Arc::clone(guard), guard::add_headers))
         .with_state(site)
-}
-
-/// Serves `routes` on `listener` until `stop` resolves.
-pub async fn serve(
-    listener: tokio::net::TcpListener,
-    routes: Router,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    let service = routes.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(stop).await
 }
 
 /// A scrape is a commit: it shows exactly what was written.

@@ -90,6 +90,8 @@ zai-exporter/job: {{ .job | quote }}
   value: {{ .settings.listenAddress | default (printf ":%d" (int .port)) | quote }}
 - name: ZAI_EXPORTER_WEB_TELEMETRY_PATH
   value: {{ .settings.telemetryPath | quote }}
+- name: ZAI_EXPORTER_WEB_MAX_CONNECTIONS
+  value: {{ .settings.maxConnections | quote }}
 - name: ZAI_EXPORTER_LOG_READ_FROM
   value: {{ .settings.readFrom | quote }}
 - name: ZAI_EXPORTER_LOG_LEVEL
@@ -131,7 +133,7 @@ ports:
 {{- if .livenessProbe.enabled }}
 livenessProbe:
   {{- if .web.existingSecret }}
-  # TLS with client certificates or basic authentication would refuse a probe by HTTP.
+  # The chart does not see whether the Secret sets up TLS, and client certificates would refuse a probe by HTTP.
   tcpSocket:
     port: zai-metrics
   {{- else }}
