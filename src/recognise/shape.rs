@@ -52,7 +52,9 @@ impl Hash {
     }
 
     fn extend_from_slice(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|b| self.push(*b));
+        for b in bytes {
+            self.push(*b);
+        }
     }
 }
 
