@@ -17,12 +17,10 @@ use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use process::{Exporter, PATIENCE, value};
+use process::{ERROR, Exporter, PATIENCE, value};
 use rustls::ALL_VERSIONS;
 use rustls::version::{TLS12, TLS13};
 use tls::{Answer, Authority, Client};
-
-const ERROR: &str = "2026-08-10 08:54:07,768 ERROR failed: Error code: 429, with error text {\"error\":{\"code\":\"1113\",\"message\":\"Insufficient balance or no resource package. Please recharge.\"}}\n";
 
 const PAIR: &str = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
 

@@ -10,9 +10,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use process::{Exporter, value};
-
-const ERROR: &str = "2026-08-10 08:54:07,768 ERROR failed: Error code: 429, with error text {\"error\":{\"code\":\"1113\",\"message\":\"Insufficient balance or no resource package. Please recharge.\"}}\n";
+use process::{ERROR, Exporter, value};
 
 struct Setup {
     folder: tempfile::TempDir,

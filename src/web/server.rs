@@ -274,3 +274,55 @@ impl Drop for Busy {
         self.0.note(false);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prometheus::Registry;
+
+    fn places(limit: usize) -> Arc<Places> {
+        let own = Own::new(&Registry::new()).unwrap();
+        Arc::new(Places { limit, own, taken: Mutex::default() })
+    }
+
+    fn is_there(place: &Place) -> bool {
+        place.places.lock().seats.contains_key(&place.id)
+    }
+
+    #[test]
+    fn who_waits_longest_makes_room_and_who_is_answered_does_not() {
+        let places = places(3);
+        let [answered, idle, newer] = [(); 3].map(|()| Arc::new(places.take().unwrap()));
+        let busy = Busy::new(&answered);
+        let fourth = places.take().unwrap();
+        assert!(is_there(&answered) && !is_there(&idle) && is_there(&newer) && is_there(&fourth));
+        drop(busy);
+        let fifth = places.take().unwrap();
+        assert!(is_there(&answered) && !is_there(&newer), "its answer was the last thing that happened");
+        drop([fourth, fifth]);
+        assert_eq!(places.own.web_connections.get(), 1);
+        assert_eq!(places.own.web_displaced.get(), 2);
+    }
+
+    #[test]
+    fn where_all_are_answered_a_new_one_is_refused_until_one_takes_too_long() {
+        let places = places(2);
+        let [first, second] = [(); 2].map(|()| Arc::new(places.take().unwrap()));
+        let _busy = [Busy::new(&first), Busy::new(&second)];
+        assert!(places.take().is_none());
+        assert!(!places.displace(Instant::now()));
+        assert!(places.displace(Instant::now() + PATIENCE * 2));
+        assert!(!is_there(&first) && is_there(&second));
+        assert!(places.take().is_some());
+    }
+
+    #[test]
+    fn one_that_was_displaced_before_it_began_ends_all_the_same() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let places = places(1);
+        let first = places.take().unwrap();
+        let _second = places.take().unwrap();
+        // Without a waiter at that time the notice would be lost.
+        runtime.block_on(first.displaced.notified());
+    }
+}

@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 /// How long a condition is waited for: generous, since a slow machine is no failure.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A failed call for want of money, as a client logs it.
+pub const ERROR: &str = "2026-08-10 08:54:07,768 ERROR failed: Error code: 429, with error text {\"error\":{\"code\":\"1113\",\"message\":\"Insufficient balance or no resource package. Please recharge.\"}}\n";
+
 /// A running exporter, killed when it is dropped.
 pub struct Exporter {
     child: Child,
@@ -50,6 +53,13 @@ impl Exporter {
     pub fn signal(&self, signal: &str) {
         let status = Command::new("kill").args([signal, &self.pid().to_string()]).status().unwrap();
         assert!(status.success());
+    }
+
+    /// The most memory that it has had so far, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
     /// Waits for it to end by itself, and returns its exit status.
