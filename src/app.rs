@@ -68,7 +68,7 @@ async fn run(args: Serve) -> Result<(), Failure> {
     let guard =
         Guard::new(Arc::clone(&doors)).map_err(|_| Failure::runtime("cannot get random bytes from the system"))?;
     let routes = web::routes(site, &Arc::new(guard));
-    let server = Server { routes, config: doors, own, limit: args.max_connections };
+    let server = Server { routes, config: doors, own, limit: rlimit::connections(args.max_connections) };
     server.serve(listener, stop_signal(ended)).await;
     stop(&handle, thread)
 }

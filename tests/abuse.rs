@@ -16,6 +16,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use flate2::read::GzDecoder;
@@ -330,6 +331,39 @@ fn scrapes_that_are_dropped_half_way_leave_nothing_behind() {
     }
     victim.exporter.scrape_until("only its own connection", |s| value(s, "zai_exporter_web_connections", "") == 1.0);
     let (_, _) = victim.goes_on_in_plain_text();
+}
+
+#[test]
+fn without_a_free_descriptor_connections_make_room() {
+    let victim = Victim::plain(64);
+    // The log is open, and the limit is lowered behind the exporter's back: it cannot accept what it was started for.
+    victim.exporter.limit_open_files(8);
+    let held: Vec<TcpStream> = (0..40).map(|_| victim.connect()).collect();
+    let (scrape, _) = victim.goes_on_in_plain_text();
+    assert!(value(&scrape, "zai_exporter_web_connections_displaced_total", "") > 0.0);
+    assert!(victim.exporter.journal().contains("cannot accept a connection"), "{}", victim.exporter.journal());
+    drop(held);
+}
+
+#[test]
+fn connections_leave_descriptors_for_logs() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("app.log"), "").unwrap();
+    let journal = folder.path().join("journal");
+    let mut exporter = Command::new("prlimit")
+        .args(["--nofile=64:64", "--", env!("CARGO_BIN_EXE_zai-exporter"), "serve", "--web.listen-address=127.0.0.1:0"])
+        .arg(folder.path().join("app.log"))
+        .stderr(fs::File::create(&journal).unwrap())
+        .spawn()
+        .unwrap();
+    let end = Instant::now() + PATIENCE;
+    let said = || fs::read_to_string(&journal).unwrap();
+    while !said().contains("16 connections at most and not 128") && Instant::now() < end {
+        std::thread::yield_now();
+    }
+    exporter.kill().unwrap();
+    exporter.wait().unwrap();
+    assert!(said().contains("16 connections at most and not 128"), "{}", said());
 }
 
 #[test]

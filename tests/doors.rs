@@ -4,6 +4,8 @@
 #[path = "common/process.rs"]
 #[allow(dead_code)]
 mod process;
+#[path = "common/prometheus.rs"]
+mod prometheus;
 #[path = "common/tls.rs"]
 #[allow(dead_code)]
 mod tls;
@@ -18,6 +20,7 @@ use std::time::Instant;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use process::{ERROR, Exporter, PATIENCE, value};
+use prometheus::Prometheus;
 use rustls::ALL_VERSIONS;
 use rustls::version::{TLS12, TLS13};
 use tls::{Answer, Authority, Client};
@@ -414,6 +417,23 @@ fn more_requests_than_the_limit_are_refused_and_health_is_answered() {
     let statuses: Vec<u16> = (0..5).map(|_| plain(exporter.port, "GET", "/metrics", "").unwrap().status).collect();
     assert_eq!(statuses, [200, 200, 200, 429, 429]);
     assert_eq!(plain(exporter.port, "GET", "/-/healthy", "").unwrap().status, 200);
+}
+
+#[test]
+fn prometheus_scrapes_with_a_client_certificate_and_a_password() {
+    let setup = Setup::new();
+    setup.log_error();
+    let hash = bcrypt::hash("right", 4).unwrap();
+    let exporter = setup.start(&format!(
+        "{PAIR}  client_ca_file: ca.crt\n  client_auth_type: RequireAndVerifyClientCert\nbasic_auth_users: {{ann: '{hash}'}}\n"
+    ));
+    let scrape = "    scheme: https\n    basic_auth: {username: ann, password: right}\n    \
+                  tls_config: {ca_file: ca.crt, cert_file: client.crt, key_file: client.key, server_name: localhost}\n";
+    let prometheus = Prometheus::start(exporter.port, scrape, setup.folder.path());
+    prometheus.until("sum(zai_api_errors_total)", |sum| sum == 1.0);
+    setup.log_error();
+    prometheus.until("sum(zai_api_errors_total)", |sum| sum == 2.0);
+    prometheus.until("zai_exporter_web_connections", |connections| connections == 1.0);
 }
 
 #[test]

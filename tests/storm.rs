@@ -7,15 +7,17 @@
 #[path = "common/process.rs"]
 #[allow(dead_code)]
 mod process;
+#[path = "common/prometheus.rs"]
+mod prometheus;
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use process::{Exporter, PATIENCE, ask, free_port, value};
+use process::{Exporter, value};
+use prometheus::Prometheus;
 
 const LINES_PER_SECOND: u32 = 4_000;
 const LINES_PER_FILE: u32 = 400;
@@ -134,65 +136,11 @@ fn storm(rotation: Rotation, kills: bool, started: impl FnOnce(u16, &Path)) -> (
     (exporter, failed, folder)
 }
 
-/// Debian's Prometheus, scraping one target four times a second.
-struct Prometheus {
-    child: Child,
-    port: u16,
-}
-
-impl Prometheus {
-    fn start(target: u16, folder: &Path) -> Self {
-        let config = format!(
-            "global: {{scrape_interval: 250ms, scrape_timeout: 250ms}}\nscrape_configs:\n  - job_name: zai\n    static_configs: [{{targets: ['127.0.0.1:{target}']}}]\n"
-        );
-        std::fs::write(folder.join("prometheus.yml"), config).unwrap();
-        let port = free_port();
-        let child = Command::new("prometheus")
-            .arg(format!("--config.file={}", folder.join("prometheus.yml").display()))
-            .arg(format!("--storage.tsdb.path={}", folder.join("tsdb").display()))
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("prometheus is not installed: `make setup` installs it");
-        let prometheus = Self { child, port };
-        prometheus.until("up", |up| up == 1.0);
-        prometheus
-    }
-
-    /// The value of an instant query.
-    fn query(&self, expression: &str) -> Option<f64> {
-        use std::fmt::Write as _;
-        let mut path = "/api/v1/query?query=".to_string();
-        for byte in expression.bytes() {
-            write!(path, "%{byte:02x}").ok()?;
-        }
-        let (_, body) = ask(self.port, "GET", &path)?;
-        let answer: serde_json::Value = serde_json::from_str(&body).ok()?;
-        answer["data"]["result"][0]["value"][1].as_str()?.parse().ok()
-    }
-
-    fn until(&self, expression: &str, wanted: impl Fn(f64) -> bool) {
-        let until = Instant::now() + PATIENCE;
-        while !self.query(expression).is_some_and(&wanted) {
-            assert!(Instant::now() < until, "{expression} is {:?}", self.query(expression));
-            std::thread::park_timeout(Duration::from_millis(20));
-        }
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 #[test]
 fn a_real_prometheus_sees_no_reset_and_the_whole_increase() {
     let mut prometheus = None;
     let (_exporter, failed, _folder) =
-        storm(Rotation::Rename, true, |port, folder| prometheus = Some(Prometheus::start(port, folder)));
+        storm(Rotation::Rename, true, |port, folder| prometheus = Some(Prometheus::start(port, "", folder)));
     let (prometheus, failed) = (prometheus.unwrap(), f64::from(failed));
     prometheus.until("sum(zai_api_errors_total)", |sum| sum == failed);
     assert_eq!(prometheus.query("sum(resets(zai_api_errors_total[10m]))"), Some(0.0));

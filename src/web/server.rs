@@ -43,6 +43,9 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// How long to wait where the system can open no further connection.
 const BREATH: Duration = Duration::from_millis(100);
 
+/// How often that is said.
+const SAID_EVERY: Duration = Duration::from_secs(60);
+
 /// What all connections share.
 #[derive(Debug)]
 pub struct Server {
@@ -62,6 +65,7 @@ impl Server {
         let places = Arc::new(Places { limit: self.limit, own: self.own.clone(), taken: Mutex::default() });
         let (ending, _) = watch::channel(());
         let mut connections = JoinSet::new();
+        let mut said = None;
         tokio::pin!(stop);
         loop {
             tokio::select! {
@@ -74,7 +78,7 @@ impl Server {
                             drop(connections.spawn(self.connection(stream, place, ending.subscribe())));
                         }
                     }
-                    Err(e) => out_of_breath(&e, &places).await,
+                    Err(e) => out_of_breath(&e, &places, &mut said).await,
                 },
             }
         }
@@ -163,10 +167,13 @@ async fn talk(
 }
 
 /// A client that went away before it was accepted is no reason to wait; too few descriptors are.
-async fn out_of_breath(e: &io::Error, places: &Places) {
+async fn out_of_breath(e: &io::Error, places: &Places, said: &mut Option<Instant>) {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     if !matches!(e.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
-        tracing::warn!("cannot accept a connection: {e}");
+        if said.is_none_or(|at| at.elapsed() > SAID_EVERY) {
+            *said = Some(Instant::now());
+            tracing::warn!("cannot accept a connection: {e}; another one is closed for it");
+        }
         places.displace(Instant::now());
         tokio::time::sleep(BREATH).await;
     }

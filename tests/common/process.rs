@@ -55,6 +55,13 @@ impl Exporter {
         assert!(status.success());
     }
 
+    /// Lowers its limit of open files to what it has open now, and `more`.
+    pub fn limit_open_files(&self, more: usize) {
+        let limit = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count() + more;
+        let (pid, limit) = (format!("--pid={}", self.child.id()), format!("--nofile={limit}:{limit}"));
+        assert!(Command::new("prlimit").args([pid, limit]).status().unwrap().success());
+    }
+
     /// The most memory that it has had so far, in bytes.
     pub fn peak_memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
