@@ -61,7 +61,7 @@ def test_every_alert_is_in_its_conventions():
         assert set(rule["annotations"]) == {"summary", "description", "runbook_url", "dashboard_url"}
         assert "{{" not in rule["annotations"]["summary"], f"{rule['alert']}: a summary is the same for all"
         assert "{{" in rule["annotations"]["description"] or rule["alert"] == "ZaiExporterAbsent"
-        assert re.search(r"/d/zai-(overview|errors|exporter)\?", rule["annotations"]["dashboard_url"])
+        assert re.search(r"/d/zai-(overview|errors|exporter)\?viewPanel=\d+&from=", rule["annotations"]["dashboard_url"])
 
 
 def test_events_page_by_the_time_in_the_log():

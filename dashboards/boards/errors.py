@@ -84,6 +84,49 @@ def most_frequent(labels: tuple[str, ...], count: int) -> str:
     return f"topk({count}, sum by ({', '.join(labels)}) (increase({promql.metric(promql.ERRORS)}{RANGE_END})) > 0)"
 
 
+# What an alert fires on by its share of the calls: the series, selected as the alert selects them.
+REASONS = {
+    "key rejected": (promql.metric(promql.ERRORS, 'condition="authentication"'),),
+    "limited": (
+        promql.metric(promql.ERRORS, 'condition=~"concurrency_limit|rate_limit"'),
+        promql.metric(promql.ERRORS, 'code="429", condition="unspecified"'),
+    ),
+    "wrong requests": (
+        promql.metric(
+            promql.ERRORS, 'condition=~"duplicate_request|file_too_large|invalid_file|invalid_request", code!="1212"'
+        ),
+        promql.metric(promql.ERRORS, 'code="400"'),
+    ),
+    "failures of Z.ai": (
+        promql.metric(promql.ERRORS, 'condition=~"network|overloaded|server_error"'),
+        promql.metric(promql.FINISH, 'finish_reason="network_error"'),
+    ),
+}
+
+
+def reasons():
+    def share(series: tuple[str, ...]) -> str:
+        rates = " or ".join(f"rate({each}[{promql.RATE}])" for each in series)
+        return f"sum({rates}) / ({promql.calls(promql.RATE)} > 0)"
+
+    return kit.graph(
+        22,
+        "Share by reason",
+        "Share of the calls that failed for each of the reasons that alerts watch: the key or token was rejected (alert above 50 "
+        "%), rate or concurrency was limited (5 %), the request was wrong (10 %), Z.ai failed (5 %, with streams that broke off). "
+        "The percentages are the defaults of the alerts.",
+        [Query(share(series), reason) for reason, series in REASONS.items()],
+        unit="percentunit",
+        soft_maximum=0.05,
+        overrides=(
+            ("key rejected", kit.fixed_colour(kit.ORANGE)),
+            ("limited", kit.fixed_colour(kit.YELLOW)),
+            ("wrong requests", kit.fixed_colour(kit.BLUE)),
+            ("failures of Z.ai", kit.fixed_colour(kit.RED)),
+        ),
+    )
+
+
 def amounts():
     by_code = promql.rate(promql.ERRORS, labels=CODE_ROW)
     limits = promql.rate(
@@ -92,8 +135,9 @@ def amounts():
     # Of a client that logs no more than the status: most are limits, and the alert counts them as such.
     bare = promql.rate(promql.ERRORS, 'category="http", code="429", condition="unspecified"', labels=CODE_ROW)
     return [
+        (8, reasons()),
         (
-            12,
+            8,
             kit.graph(
                 20,
                 "Errors by code",
@@ -104,7 +148,7 @@ def amounts():
             ),
         ),
         (
-            12,
+            8,
             kit.graph(
                 21,
                 "Limits by code",

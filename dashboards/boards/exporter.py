@@ -31,10 +31,25 @@ def exporters_up() -> str:
     return f"count({own('build_info')})"
 
 
+def exporter_targets() -> str:
+    """`up` of what Prometheus scrapes in jobs of exporters, as ZaiExporterDown finds it: a target that never came up is there too."""
+    known = 'zai_exporter_build_info{cluster=~"$cluster", namespace=~"$namespace", job=~"$job"}'
+    return f"{promql.metric('up')} and on (cluster, namespace, job, container, endpoint) last_over_time({known}[$__range])"
+
+
 def exporters_down() -> str:
-    """Of the targets that were exporters in the range shown."""
-    known = f"max by (cluster, namespace, job, instance) (last_over_time({own('build_info')}[$__range]))"
-    return f"count({promql.metric('up')} == 0 and on (cluster, namespace, job, instance) {known}) or 0 * count({known}) or vector(-1)"
+    targets = exporter_targets()
+    return f"count(({targets}) == 0) or 0 * count({targets}) or vector(-1)"
+
+
+def versions() -> str:
+    """The version of each exporter that Prometheus scrapes; of one that is down, what it was."""
+    info = own("build_info")
+    earlier = f"topk {promql.by(KEYS)}(1, last_over_time({info}[$__range]))"
+    return (
+        f"max {promql.by((*KEYS, 'version'))}({info} or {earlier} unless on ({', '.join(KEYS)}) {info})"
+        f" and on (cluster, namespace, job, instance) {promql.metric('up')}"
+    )
 
 
 def tiles():
@@ -57,7 +72,7 @@ def tiles():
             kit.stat_panel(
                 2,
                 "Down",
-                "Targets that were exporters in the range shown, and cannot be scraped now.",
+                "Targets in jobs of exporters that cannot be scraped now.",
                 Query(exporters_down()),
                 unit="none",
                 decimals=0,
@@ -145,24 +160,39 @@ def tiles():
     ]
 
 
+def words_in_colour(words: dict[object, tuple[str, str]]) -> dict[str, object]:
+    return {"mappings": [kit.words(words)], "custom.cellOptions": kit.coloured_text()}
+
+
+COUNT = {"unit": "none", "decimals": 0}
+
+
+def in_colour(colour: str) -> dict[str, object]:
+    """Of numbers without a word of their own."""
+    return {"thresholds": {"mode": "absolute", "steps": [{"value": None, "color": colour}]}}
+
+
 def exporter_table():
     uptime = f"time() - {largest(promql.metric('process_start_time_seconds'))} and on ({', '.join(KEYS)}) {largest(own('build_info'))}"
-    yes_no = kit.words({0: ("no", kit.ORANGE), 1: ("yes", kit.GREEN)})
+    yes_no = words_in_colour({0: ("no", kit.ORANGE), 1: ("yes", kit.GREEN)})
     return kit.table_panel(
         10,
         "Exporters",
-        'One line per exporter. "Events": woken by the kernel; no means that it polls, which is slower (inotify limits, '
-        'network file systems). "State": counts survive a restart, because a state directory is set.',
+        'One line per exporter. "Waiting": for files that it was given by name and that do not exist yet. "Events": woken by the kernel; '
+        'no means that it polls, which is slower (inotify limits, network file systems). "State": counts survive a restart, '
+        'because a state directory is set. "Config": whether the file was taken at the last reload.',
         [
-            Query(f"max {promql.by((*KEYS, 'version'))}({own('build_info')})"),
+            Query(versions()),
             Query(uptime),
             Query(largest(own("files_followed"))),
             Query(largest(own("lag_bytes"))),
             Query(largest(own("watch_mode", 'mode="events"'))),
             Query(largest(own("state_persistent"))),
-            Query(largest(own("series"))),
+            Query(largest(own("files_waiting"))),
             Query(f"{largest(own('last_read_timestamp_seconds'))} * 1000 > 0"),
             Query(f"{largest(own('config_last_reload_success_timestamp_seconds'))} * 1000 > 0"),
+            Query(largest(exporter_targets())),
+            Query(largest(own("config_last_reload_successful"))),
         ],
         [
             Column("cluster", "Cluster", 75),
@@ -170,15 +200,17 @@ def exporter_table():
             Column("job", "Job", 100),
             Column("pod", "Pod", None, {"custom.minWidth": 200}),
             Column("instance", "Instance", 140),
-            Column("version", "Version", 70),
-            Column(value_of("B"), "Up for", 80, {"unit": "s", "decimals": 1}),
-            Column(value_of("C"), "Files", 50, {"unit": "none", "decimals": 0}),
+            Column(value_of("J"), "Up", 55, words_in_colour({0: ("down", kit.RED), 1: ("up", kit.GREEN)})),
+            Column(value_of("K"), "Config", 70, words_in_colour({0: ("refused", kit.RED), 1: ("OK", kit.GREEN)})),
+            Column(value_of("C"), "Files", 50, COUNT | words_in_colour({0: ("0", kit.RED)})),
+            Column(value_of("G"), "Waiting", 70, COUNT | words_in_colour({0: ("0", kit.GREY)}) | in_colour(kit.ORANGE)),
             Column(value_of("D"), "Lag", 65, {"unit": "bytes"}),
             Column(value_of("H"), "Last read", 140, {"unit": "dateTimeFromNow"}),
-            Column(value_of("E"), "Events", 65, {"mappings": [yes_no], "custom.cellOptions": kit.coloured_text()}),
-            Column(value_of("F"), "State", 60, {"mappings": [yes_no], "custom.cellOptions": kit.coloured_text()}),
-            Column(value_of("G"), "Series", 60, {"unit": "none", "decimals": 0}),
+            Column(value_of("E"), "Events", 65, yes_no),
+            Column(value_of("F"), "State", 60, yes_no),
+            Column(value_of("B"), "Up for", 80, {"unit": "s", "decimals": 1}),
             Column(value_of("I"), "Config read", 140, {"unit": "dateTimeFromNow"}),
+            Column("version", "Version", 70),
         ],
         sort_by="Up for",
         descending=False,
@@ -187,9 +219,11 @@ def exporter_table():
 
 
 def reading():
+    newest = promql.metric(promql.LAST_SEEN)
+    age = f"time() - ({newest} > 0 and changes({newest}[{promql.RATE}]) > 0)"
     return [
         (
-            8,
+            6,
             kit.graph(
                 20,
                 "Lines read",
@@ -199,7 +233,7 @@ def reading():
             ),
         ),
         (
-            8,
+            6,
             kit.graph(
                 21,
                 "Bytes read",
@@ -209,23 +243,46 @@ def reading():
             ),
         ),
         (
-            8,
+            6,
             kit.graph(
                 22,
                 "Lag",
-                "Bytes written to the logs and not yet read, of each exporter.",
+                "Bytes written to the logs and not yet read, of each exporter. The alert fires above 16 MiB.",
                 [of_each(largest(own("lag_bytes")))],
                 unit="bytes",
                 soft_maximum=1024,
+                marks=((16 * 1024 * 1024, kit.RED),),
+            ),
+        ),
+        (
+            6,
+            kit.graph(
+                23,
+                "Age of errors when counted",
+                "How long ago by the time in the log an error happened that was counted just now, the oldest of each exporter. "
+                "Whole hours speak for a time zone; below 0 the exporter's clock is ahead of Prometheus'. Errors older than "
+                "15 minutes do not page.",
+                [of_each(largest(age))],
+                unit="s",
+                minimum=None,
+                soft_maximum=60,
+                marks=((900, kit.ORANGE),),
+                points=True,
             ),
         ),
     ]
 
 
-def files():
-    def events(name: str) -> str:
-        return f"sum(increase({own(name)}[{promql.RATE}]))"
+def events(name: str) -> str:
+    return f"sum(increase({own(name)}[{promql.RATE}]))"
 
+
+def on_the_right(unit: str) -> dict[str, object]:
+    """Of a series whose unit is not that of the others."""
+    return {"unit": unit, "custom.axisPlacement": "right", "custom.axisSoftMax": 1, **kit.fixed_colour(kit.RED)}
+
+
+def files():
     waiting = f"sum({own('files_waiting')})"
     return [
         (
@@ -260,10 +317,12 @@ def files():
             kit.graph(
                 32,
                 "What was not read as it should",
-                "Failed reads, lines cut for their length, lines that look like a failure of the API "
-                "and were not recognised, and label values folded into one for their number; about, per step of the graph.",
+                "Failed reads, bytes of files that went away before they were read (on the right), lines cut for their length, lines "
+                "that look like a failure of the API and were not recognised, and label values folded into one for their "
+                "number; about, per step of the graph.",
                 [
                     Query(events("read_errors_total"), "read errors"),
+                    Query(events("abandoned_bytes_total"), "given up"),
                     Query(events("lines_too_long_total"), "lines too long"),
                     Query(events("unrecognised_lookalikes_total"), "not recognised"),
                     Query(events("label_values_folded_total") + " or vector(0)", "label values folded"),
@@ -271,6 +330,7 @@ def files():
                 unit="none",
                 decimals=0,
                 soft_maximum=1,
+                overrides=(("given up", on_the_right("bytes")), ("label values folded", kit.fixed_colour(kit.GREY))),
             ),
         ),
     ]
@@ -297,12 +357,14 @@ def commits():
             8,
             kit.graph(
                 41,
-                "Age of the last commit",
-                "Time since counts and positions were last committed, of each exporter. It grows while "
-                "nothing is read, which is no fault.",
-                [of_each(age)],
+                "Last commit, and failures",
+                "Time since counts and positions were last committed, of each exporter; it grows while nothing is read, which is "
+                "no fault. On the right the commits that failed, about, per step of the graph.",
+                [of_each(age), Query(events("state_commit_failures_total"), "failed")],
                 unit="s",
                 soft_maximum=60,
+                marks=((900, kit.ORANGE),),
+                overrides=(("failed", on_the_right("none")),),
             ),
         ),
         (

@@ -201,7 +201,9 @@ def graph(
     soft_maximum: float | None = None,
     no_value: str | None = None,
     marks=(),
+    points: bool = False,
 ):
+    """`points`: for what is there at single steps only, where a line would not be seen."""
     legend = (
         common.VizLegendOptions()
         .show_legend(True)
@@ -213,10 +215,11 @@ def graph(
         common_parts(timeseries.Panel(), panel_id, title, description, unit)
         .legend(legend)
         .tooltip(common.VizTooltipOptions().mode(look.TooltipDisplayMode.MULTI).sort(look.SortOrder.DESCENDING))
-        .draw_style(look.GraphDrawStyle.LINE)
+        .draw_style(look.GraphDrawStyle.POINTS if points else look.GraphDrawStyle.LINE)
         .line_width(0 if stacked else 2)
         .fill_opacity(80 if stacked else 10)
-        .show_points(look.VisibilityMode.NEVER)
+        .show_points(look.VisibilityMode.ALWAYS if points else look.VisibilityMode.NEVER)
+        .point_size(6)
         .span_nulls(False)
         .stacking(
             common.StackingConfig().mode(look.StackingMode.NORMAL if stacked else look.StackingMode.NONE).group("A")

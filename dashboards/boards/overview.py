@@ -199,30 +199,44 @@ def account_table():
     return kit.table_panel(
         10,
         "What somebody has to act on",
-        "Failures in the range shown that no retry mends, newest first: which service, since when, and what the documentation "
-        'says to do. "First seen" is the first in the range shown, to one step. Pods counts the exporters that saw it.',
+        "Failures in the range shown that no retry mends, newest first: whether now (in the last 15 minutes) or earlier, which service, "
+        'since when, and what the documentation says to do. "First seen" is the first in the range shown, to one step. Pods '
+        "counts the exporters that saw it.",
         [
             Query(promql.documented(newest, "solution")),
             Query(promql.milliseconds(promql.first_seen(matters, labels=ACCOUNT_ROW))),
             Query(promql.occurrences(matters, labels=ACCOUNT_ROW)),
             Query(affected),
+            Query(f"{promql.state(matters, labels=ACCOUNT_ROW)} > {promql.OK}"),
         ],
         [
+            Column(
+                value_of("E"),
+                "When",
+                80,
+                {
+                    "mappings": [
+                        kit.words({promql.EARLIER: ("EARLIER", kit.YELLOW), promql.NOW: ("NOW", kit.RED)}),
+                    ],
+                    "custom.align": "left",
+                    "custom.cellOptions": kit.coloured_background(),
+                },
+            ),
             Column(
                 "condition",
                 "Problem",
                 175,
-                {"mappings": [kit.words(CONDITIONS)], "custom.cellOptions": kit.coloured_background()},
+                {"mappings": [kit.words(CONDITIONS)], "custom.cellOptions": kit.coloured_text()},
             ),
-            Column("cluster", "Cluster", 85),
-            Column("namespace", "Namespace", 110),
-            Column("job", "Job", 115),
+            Column("cluster", "Cluster", 75),
+            Column("namespace", "Namespace", 105),
+            Column("job", "Job", 105),
             Column(value_of("B"), "First seen", 155, {"unit": "dateTimeAsIso"}),
             Column(value_of("A"), "Last seen", 145, {"unit": "dateTimeFromNow"}),
-            Column(value_of("C"), "Errors", 80, kit.COUNT),
-            Column(value_of("D"), "Pods", 60, {"unit": "none", "decimals": 0}),
-            Column("code", "Code", 70),
-            Column("solution", "What to do", None, kit.wrapped_text(200)),
+            Column(value_of("C"), "Errors", 65, kit.COUNT),
+            Column(value_of("D"), "Pods", 55, {"unit": "none", "decimals": 0}),
+            Column("code", "Code", 55),
+            Column("solution", "What to do", None, kit.wrapped_text(190)),
         ],
         sort_by="Last seen",
         no_value="Nothing in this range. No account, key, quota or policy failed.",
@@ -324,8 +338,8 @@ def affected_table():
     return kit.table_panel(
         30,
         "Who is affected",
-        "Failed calls of each exporter in the range shown (about: Prometheus extrapolates), by category. An exporter reads the logs of "
-        "one Pod, or of one node.",
+        "Failed calls of each exporter in the range shown (about: Prometheus extrapolates), by category, and the share of the calls that "
+        "failed: now, in the last 15 minutes, and in the whole range. An exporter reads the logs of one Pod, or of one node.",
         [
             Query(ratio),
             Query(errors()),
@@ -333,6 +347,7 @@ def affected_table():
                 Query(errors(f'category="{category}"') + (f" or 0 * {errors()}" if category == "unknown" else ""))
                 for category in CATEGORY_TITLES
             ),
+            Query(promql.failed_share("15m", promql.EXPORTER)),
         ],
         [
             Column("cluster", "Cluster", 75),
@@ -352,6 +367,7 @@ def affected_table():
                     ]
                 },
             ),
+            Column(value_of("J"), "Failing now", 90, share),
             Column(value_of("A"), "Failed", 65, share),
             Column(value_of("B"), "Errors", 70, kit.COUNT),
             *(

@@ -150,23 +150,23 @@ def milliseconds(expression: str) -> str:
 OK, EARLIER, SOME, NOW = range(4)
 
 
-def worst(**levels: str) -> str:
+def worst(labels: tuple[str, ...] = (), **levels: str) -> str:
     """The largest of several values; nothing only if none of them has one. The labels keep `or` from dropping all but the first."""
-    return (
-        "max(" + " or ".join(f'label_replace({level}, "why", "{why}", "", "")' for why, level in levels.items()) + ")"
-    )
+    all_levels = " or ".join(f'label_replace({level}, "why", "{why}", "", "")' for why, level in levels.items())
+    return f"max {by(labels)}({all_levels})"
 
 
-def state(*matchers: str) -> str:
+def state(*matchers: str, labels: tuple[str, ...] = ()) -> str:
     """OK, EARLIER in the range shown, or NOW.
 
     By the log's own time, as the alerts do it, and by what was counted as well: where a log has the wrong time zone its
     times are hours off, and a dead account must not look well. No series at all gives no value, which is shown as such.
     """
-    newest = last_seen(*matchers)
+    newest = last_seen(*matchers, labels=labels)
     return worst(
+        labels,
         logged=f"{NOW} * ({newest} > bool (time() - {NOW_SECONDS}))",
-        counted=f"{NOW} * ({increase(ERRORS, *matchers, window='15m')} > bool 0)",
+        counted=f"{NOW} * ({increase(ERRORS, *matchers, labels=labels, window='15m')} > bool 0)",
         earlier=f"{EARLIER} * ({newest} > bool {RANGE_START})",
     )
 

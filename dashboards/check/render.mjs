@@ -30,6 +30,13 @@ const VIEWS = [
   { name: '-laptop', what: 'no cluster labels', choice: { job: ['laptop'] }, width: 1280, theme: 'dark' },
 ];
 
+// Each panel that an alert's link opens, by itself as Grafana shows it then.
+async function panelsOfAlerts() {
+  const rules = await readFile(join(HERE, '..', '..', 'alerts', 'zai.rules.yaml'), 'utf8');
+  const links = [...rules.matchAll(/\/d\/([\w-]+)\?viewPanel=(\d+)&/g)].map(([, uid, id]) => `${uid} ${id}`);
+  return [...new Set(links)].sort().map((link) => ({ uid: link.split(' ')[0], id: Number(link.split(' ')[1]) }));
+}
+
 // Where Grafana's components look for its fonts, and the packages that have them.
 const FONTS = {
   '/public/fonts/inter/Inter-Regular.woff2': 'inter/files/inter-latin-400-normal.woff2',
@@ -187,6 +194,12 @@ async function complainsOfBrokenBoards(browser, server, request, sound) {
   return missed.length === 0;
 }
 
+/** The board with this panel alone, as large as the page. */
+function alone(board, id) {
+  const panels = board.panels.filter((panel) => panel.id === id);
+  return { ...board, panels: panels.map((panel) => ({ ...panel, gridPos: { x: 0, y: 0, w: 24, h: 18 } })) };
+}
+
 async function main() {
   const files = await bundle();
   const request = {};
@@ -206,15 +219,18 @@ async function main() {
     console.log(`${complains ? 'ok  ' : 'FAIL'} a broken board in ${BREAKAGES.length} ways is complained of`);
     failures += complains ? 0 : 1;
     total += 1;
-    for (const view of VIEWS) {
-      for (const uid of BOARDS) {
-        const board = JSON.parse(await readFile(join(HERE, '..', `${uid}.json`), 'utf8'));
-        const { panels, queries, complaints } = await draw(browser, server, request, view, board);
-        console.log(`${complaints.length ? 'FAIL' : 'ok  '} ${uid} (${view.what}; ${view.width} pixels, ${view.theme}): ${panels} panels, ${queries} queries`);
-        complaints.forEach((complaint) => console.log(`       ${complaint}`));
-        failures += complaints.length ? 1 : 0;
-        total += 1;
-      }
+    const boards = new Map(await Promise.all(BOARDS.map(async (uid) => [uid, JSON.parse(await readFile(join(HERE, '..', `${uid}.json`), 'utf8'))])));
+    const drawings = VIEWS.flatMap((view) => BOARDS.map((uid) => ({ view, what: uid, board: boards.get(uid) })));
+    for (const { uid, id } of await panelsOfAlerts()) {
+      const board = alone(boards.get(uid), id);
+      drawings.push({ view: { name: `-panel-${id}`, what: 'opened by an alert', choice: {}, width: 1280, theme: 'dark' }, what: `${uid} panel ${id}`, board });
+    }
+    for (const { view, what, board } of drawings) {
+      const { panels, queries, complaints } = await draw(browser, server, request, view, board);
+      console.log(`${complaints.length ? 'FAIL' : 'ok  '} ${what} (${view.what}; ${view.width} pixels, ${view.theme}): ${panels} panels, ${queries} queries`);
+      complaints.forEach((complaint) => console.log(`       ${complaint}`));
+      failures += complaints.length ? 1 : 0;
+      total += 1;
     }
   } finally {
     await browser.close();

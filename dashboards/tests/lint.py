@@ -10,8 +10,9 @@ import promql_parser
 from board_files import Selection, expressions, panels, query_variables, targets
 
 # Where the rule on the target labels cannot hold: ALERTS has the labels that the alert rules keep, and no instance; `up` is
-# asked for beyond the chosen namespace, because an exporter of many Pods runs in a namespace of its own.
-NOT_NARROWED = {"ALERTS": {"instance"}, "up": {"namespace"}}
+# asked for beyond the chosen namespace, because an exporter of many Pods runs in a namespace of its own; and which jobs have
+# exporters is asked of all of them, as a target that never came up shows by those beside it alone that it should be one.
+NOT_NARROWED = {"ALERTS": {"instance"}, "up": {"namespace"}, "zai_exporter_build_info": {"instance"}}
 TARGET_LABELS = ("cluster", "namespace", "job", "instance")
 
 # Units that Grafana has and the boards use; `string` is "no unit, and no number".

@@ -4,7 +4,7 @@ import time
 
 import pytest
 import yaml
-from board_files import UIDS, Selection, load
+from board_files import Selection, load
 from boards import overview, promql
 from stack import RULES, wait_for
 
@@ -111,6 +111,8 @@ def test_what_began_within_the_last_step_is_listed(stack):
 
 
 def test_errors_are_counted_and_attributed(stack):
+    now = answer(stack, "zai-overview", 10, BROKEN, 4)
+    assert now and {float(row["value"][1]) for row in now} == {promql.NOW}
     counted = {row["metric"]["code"]: float(row["value"][1]) for row in answer(stack, "zai-overview", 10, BROKEN, 2)}
     pods = {row["metric"]["code"]: float(row["value"][1]) for row in answer(stack, "zai-overview", 10, BROKEN, 3)}
     assert counted["1113"] >= 2
@@ -161,26 +163,38 @@ def test_earlier_is_told_from_now(stack):
     wait_for("the answer", lambda: stack.query("up"))
     [row] = stack.query(selection.apply(load("zai-overview"), expression), later)
     assert float(row["value"][1]) == promql.EARLIER
+    listed = panel_of("zai-overview", 10)["targets"][4]["expr"]
+    rows = stack.query(selection.apply(load("zai-overview"), listed), later)
+    assert rows and {float(row["value"][1]) for row in rows} == {promql.EARLIER}
+
+
+def test_a_service_that_fails_whole_now_is_told_from_one_that_failed_much(stack):
+    """Seen over a long range, the share of the range hides that nothing works any more."""
+    [failing] = answer(stack, "zai-overview", 30, {"namespace": ["ended"]}, 9, range_seconds=86400)
+    assert float(failing["value"][1]) == 1
+    [half] = answer(stack, "zai-overview", 30, BROKEN, 9)
+    assert float(half["value"][1]) == pytest.approx(0.5, abs=0.1)
+
+
+def test_table_of_exporters_has_the_one_that_is_down(stack):
+    def column(query: int) -> dict[str, float]:
+        return {row["metric"]["instance"]: float(row["value"][1]) for row in answer(stack, "zai-exporter", 10, {}, query)}
+
+    up = column(9)
+    down = f"127.0.0.1:{stack.ports['ended']}"
+    assert {instance for instance, value in up.items() if value == 0} == {down}
+    assert column(0).keys() == up.keys(), "each has its version, also the one that is down"
+
+
+def test_errors_are_young_when_counted(stack):
+    """The logs here are written with the time of writing."""
+    ages = [float(row["value"][1]) for row in answer(stack, "zai-exporter", 23, {})]
+    assert ages and all(-5 < age < 300 for age in ages)
 
 
 def alerts() -> list[dict]:
     rules = yaml.safe_load(RULES.read_text(encoding="utf-8"))
     return [rule for group in rules["groups"] for rule in group["rules"] if "alert" in rule]
-
-
-@pytest.mark.parametrize(
-    "alert", alerts(), ids=lambda alert: f"{alert['alert']}-{alert['labels'].get('long_window', '')}"
-)
-def test_alert_leads_to_a_board_and_its_variables(alert):
-    url = alert["annotations"]["dashboard_url"]
-    uid = url.split("/d/")[1].split("?")[0].split("{{")[0]
-    assert uid in UIDS
-    variables = {variable["name"] for variable in load(uid)["templating"]["list"]}
-    given = {part.split("=")[0] for part in url.split("var-")[1:]}
-    assert given and given <= variables
-    if "viewPanel=" in url:
-        panel = int(url.split("viewPanel=")[1].split("&")[0].split("{{")[0])
-        assert panel in {each["id"] for each in load(uid)["panels"]}
 
 
 def test_tiles_lead_to_the_runbook_of_an_alert_that_exists():

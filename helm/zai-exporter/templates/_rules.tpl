@@ -9,6 +9,10 @@ How it is put together
   zai-exporter.rules.table          the alerts, as data; which settings an alert has is in .Values.alerts.rules
   zai-exporter.rules.fill           puts the values in
 
+The link of an alert (dashboard_url) opens one panel: `dashboard` is the uid of its board, `panel` the id of the panel, as the
+source of the boards gives it (dashboards/boards). The panel shows what the alert fires on, all of it: a test of the dashboards
+holds the metrics and label values of both against each other.
+
 Notation in the tables
   [[ ]]          stands for the double braces of Prometheus' own templates, which Helm would take for itself
   @name@         is a setting of the alert (@threshold@, @minCalls@ ...) or one of
@@ -134,6 +138,7 @@ recorded anyway: increase() over a day would read every sample of every pod's se
   part: {{ .part }}
   scope: api
   dashboard: zai-errors
+  panel: 44
   labels: {long_window: {{ .long }}, short_window: {{ .short }}}
   match: condition!~"@budgetExcluded@",code!="400"
   summary: Calls of the Z.ai API fail so often that the error budget is burning.
@@ -160,6 +165,7 @@ recorded anyway: increase() over a day would read every sample of every pod's se
   - name: ZaiBalanceExhausted
     scope: account
     dashboard: zai-overview
+    panel: 10
     match: condition="balance_exhausted"
     summary: The balance of a Z.ai account is exhausted.
     description: >-
@@ -169,6 +175,7 @@ recorded anyway: increase() over a day would read every sample of every pod's se
   - name: ZaiAccountLocked
     scope: account
     dashboard: zai-overview
+    panel: 10
     match: condition="account_locked"
     summary: A Z.ai account is locked.
     description: >-
@@ -178,6 +185,7 @@ recorded anyway: increase() over a day would read every sample of every pod's se
   - name: ZaiEndUserLocked
     scope: end_user
     dashboard: zai-overview
+    panel: 10
     match: condition="end_user_locked"
     summary: Z.ai has locked an end user for a violation.
     description: >-
@@ -187,6 +195,7 @@ recorded anyway: increase() over a day would read every sample of every pod's se
   - name: ZaiAccountUnusable
     scope: account
     dashboard: zai-overview
+    panel: 10
     match: condition=~"account_inactive|account_missing"
     summary: A Z.ai account is inactive or does not exist.
     description: >-
@@ -196,6 +205,7 @@ recorded anyway: increase() over a day would read every sample of every pod's se
   - name: ZaiPlanExpired
     scope: account
     dashboard: zai-overview
+    panel: 10
     match: condition="plan_expired"
     summary: A Z.ai plan has expired.
     description: >-
@@ -205,6 +215,7 @@ recorded anyway: increase() over a day would read every sample of every pod's se
   - name: ZaiQuotaExhausted
     scope: account
     dashboard: zai-overview
+    panel: 10
     match: condition="quota_exhausted"
     summary: A usage limit of a Z.ai account is reached.
     description: >-
@@ -219,6 +230,7 @@ recorded anyway: increase() over a day would read every sample of every pod's se
       code that the catalogue gains pages here.
     scope: policy
     dashboard: zai-overview
+    panel: 10
     match: condition="policy_block",code!="1301"
     summary: Z.ai blocks calls by policy.
     description: >-
@@ -228,6 +240,7 @@ recorded anyway: increase() over a day would read every sample of every pod's se
   - name: ZaiSensitiveContentHigh
     scope: policy
     dashboard: zai-errors
+    panel: 30
     match: code="1301"
     summary: Z.ai refuses many prompts or answers as sensitive.
     description: >-
@@ -248,6 +261,7 @@ recorded anyway: increase() over a day would read every sample of every pod's se
   - name: ZaiApiOffline
     scope: api
     dashboard: zai-overview
+    panel: 10
     match: condition="api_unavailable"
     summary: Z.ai has taken an API offline.
     description: >-
@@ -255,7 +269,8 @@ recorded anyway: increase() over a day would read every sample of every pod's se
     expr: "@events@"
   - name: ZaiAuthenticationFailing
     scope: account
-    dashboard: zai-overview
+    dashboard: zai-errors
+    panel: 22
     match: condition="authentication"
     summary: Most calls of the Z.ai API fail to authenticate.
     description: >-
@@ -269,7 +284,8 @@ recorded anyway: increase() over a day would read every sample of every pod's se
       zai:calls:increase5m >= @minCalls@
   - name: ZaiAuthenticationErrors
     scope: api
-    dashboard: zai-errors
+    dashboard: zai-overview
+    panel: 10
     match: condition="authentication"
     summary: Some calls of the Z.ai API keep failing to authenticate.
     description: >-
@@ -279,7 +295,8 @@ recorded anyway: increase() over a day would read every sample of every pod's se
     expr: sum by (cluster, namespace, job) (zai:api_errors:increase15m{@match@}) > 0
   - name: ZaiAccountAccessErrors
     scope: api
-    dashboard: zai-errors
+    dashboard: zai-overview
+    panel: 10
     match: condition="account_access"
     summary: Z.ai keeps failing to access the account.
     description: >-
@@ -292,6 +309,7 @@ recorded anyway: increase() over a day would read every sample of every pod's se
       exhausted balance, and the text says so.
     scope: api
     dashboard: zai-errors
+    panel: 22
     match: condition=~"concurrency_limit|rate_limit"
     also: code="429",condition="unspecified"
     summary: Z.ai limits the rate of calls.
@@ -315,6 +333,7 @@ recorded anyway: increase() over a day would read every sample of every pod's se
       shows no more than the status.
     scope: api
     dashboard: zai-errors
+    panel: 10
     match: condition=~"feature_unavailable|model_unavailable|not_found|permission_denied"
     also: code=~"1212|403|404"
     summary: Calls keep naming a Z.ai model or API that is not there for them.
@@ -332,6 +351,7 @@ recorded anyway: increase() over a day would read every sample of every pod's se
   - name: ZaiBadRequestsHigh
     scope: api
     dashboard: zai-errors
+    panel: 22
     match: condition=~"duplicate_request|file_too_large|invalid_file|invalid_request",code!="1212"
     also: code="400"
     summary: Z.ai refuses many calls as wrong.
@@ -351,6 +371,7 @@ recorded anyway: increase() over a day would read every sample of every pod's se
   - name: ZaiServerErrorsHigh
     scope: api
     dashboard: zai-errors
+    panel: 22
     match: condition=~"network|overloaded|server_error"
     summary: Many calls fail on the side of Z.ai.
     description: >-
@@ -369,6 +390,7 @@ recorded anyway: increase() over a day would read every sample of every pod's se
   - name: ZaiUnknownErrors
     scope: api
     dashboard: zai-errors
+    panel: 10
     match: category="unknown"
     summary: Z.ai answers with errors that the documentation does not list.
     description: >-
@@ -393,6 +415,7 @@ recorded anyway: increase() over a day would read every sample of every pod's se
       buffers its log.
     scope: exporter
     dashboard: zai-exporter
+    panel: 23
     summary: The times in a log are off, so that errors in it may not page.
     description: >-
       Errors of @where@ that were counted within the last 2 minutes bear times more than @eventWindow@ old or
@@ -418,6 +441,7 @@ recorded anyway: increase() over a day would read every sample of every pod's se
       target that never came up beside others that did.
     scope: exporter
     dashboard: zai-exporter
+    panel: 10
     summary: A zai-exporter cannot be scraped.
     description: >-
       Prometheus cannot scrape the zai-exporter [[ $labels.instance ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]] of
@@ -431,6 +455,7 @@ recorded anyway: increase() over a day would read every sample of every pod's se
   - name: ZaiExporterAbsent
     scope: exporter
     dashboard: zai-exporter
+    panel: 1
     summary: Prometheus knows no zai-exporter.
     description: >-
       No zai-exporter has been scraped: the alerts on the Z.ai API can see nothing. Check that the exporters run and
@@ -439,6 +464,7 @@ recorded anyway: increase() over a day would read every sample of every pod's se
   - name: ZaiExporterNoLogFile
     scope: exporter
     dashboard: zai-exporter
+    panel: 10
     summary: A zai-exporter has no log file to read.
     description: >-
       The zai-exporter [[ $labels.instance ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]] of @where@ follows no file
@@ -453,6 +479,7 @@ recorded anyway: increase() over a day would read every sample of every pod's se
   - name: ZaiExporterReadErrors
     scope: exporter
     dashboard: zai-exporter
+    panel: 32
     summary: A zai-exporter cannot read all of its logs.
     description: >-
       The zai-exporter [[ $labels.instance ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]] of @where@ fails to read a
@@ -467,6 +494,7 @@ recorded anyway: increase() over a day would read every sample of every pod's se
   - name: ZaiExporterLagging
     scope: exporter
     dashboard: zai-exporter
+    panel: 22
     summary: A zai-exporter is behind the logs.
     description: >-
       The zai-exporter [[ $labels.instance ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]] of @where@ has [[ $value |
@@ -480,6 +508,7 @@ recorded anyway: increase() over a day would read every sample of every pod's se
       Growth and not presence of unread bytes: the half line that a process left behind when it died stays unread for good.
     scope: exporter
     dashboard: zai-exporter
+    panel: 22
     summary: A zai-exporter has stopped reading.
     description: >-
       The logs of the zai-exporter [[ $labels.instance ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]] of @where@ have
@@ -495,6 +524,7 @@ recorded anyway: increase() over a day would read every sample of every pod's se
       An exporter with nothing new to commit may leave the file alone, so age alone says nothing.
     scope: exporter
     dashboard: zai-exporter
+    panel: 41
     summary: A zai-exporter cannot save its state.
     description: >-
       The zai-exporter [[ $labels.instance ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]] of @where@ fails to save
@@ -515,6 +545,7 @@ recorded anyway: increase() over a day would read every sample of every pod's se
   - name: ZaiExporterRestarting
     scope: exporter
     dashboard: zai-exporter
+    panel: 52
     summary: A zai-exporter keeps restarting.
     description: >-
       The zai-exporter [[ $labels.instance ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]] of @where@ has restarted [[
@@ -528,6 +559,7 @@ recorded anyway: increase() over a day would read every sample of every pod's se
   - name: ZaiExporterConfigReloadFailed
     scope: exporter
     dashboard: zai-exporter
+    panel: 10
     summary: A zai-exporter refused its new configuration.
     description: >-
       The zai-exporter [[ $labels.instance ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]] of @where@ refused its
@@ -540,6 +572,7 @@ recorded anyway: increase() over a day would read every sample of every pod's se
   - name: ZaiExporterUnrecognisedErrors
     scope: exporter
     dashboard: zai-exporter
+    panel: 32
     summary: A log holds what looks like errors of the API but is not recognised.
     description: >-
       The zai-exporter [[ $labels.instance ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]] of @where@ saw about [[
@@ -656,12 +689,12 @@ recorded anyway: increase() over a day would read every sample of every pod's se
   labels:
     {{- merge (dict "severity" $settings.severity "zai_scope" .row.scope) (.row.labels | default dict) ($settings.labels | default dict) $alerts.labels | toYaml | nindent 4 }}
   annotations:
-    {{- $link := "[[ with $labels.cluster ]]&var-cluster=[[ urlquery . ]][[ end ]][[ with $labels.namespace ]]&var-namespace=[[ urlquery . ]][[ end ]][[ with $labels.job ]]&var-job=[[ urlquery . ]][[ end ]]" -}}
+    {{- $link := "[[ with $labels.cluster ]]&var-cluster=[[ urlquery . ]][[ end ]][[ with $labels.namespace ]]&var-namespace=[[ urlquery . ]][[ end ]][[ with $labels.job ]]&var-job=[[ urlquery . ]][[ end ]][[ with $labels.instance ]]&var-instance=[[ urlquery . ]][[ end ]]" -}}
     {{- $own := dict
       "summary" .row.summary
       "description" (include "zai-exporter.rules.fill" (set $fill "text" .row.description) | trim)
       "runbook_url" (printf "%s#%s" $alerts.runbookBaseUrl (lower .row.name))
-      "dashboard_url" (printf "%s/d/%s?from=now-6h%s" $alerts.dashboardBaseUrl .row.dashboard (include "zai-exporter.rules.fill" (set $fill "text" $link)))
+      "dashboard_url" (printf "%s/d/%s?viewPanel=%v&from=now-6h%s" $alerts.dashboardBaseUrl .row.dashboard .row.panel (include "zai-exporter.rules.fill" (set $fill "text" $link)))
     -}}
     {{- range $name, $text := merge ($settings.annotations | default dict | deepCopy) (deepCopy $alerts.annotations) $own }}
     {{ $name }}: |-
