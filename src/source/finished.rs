@@ -50,9 +50,9 @@ impl FinishedFiles {
         self.0.iter().any(|f| f.id == r.id() && f.stamp == r.stamp() && f.position > 0)
     }
 
-    /// Whether a file holds what one of them did.
-    pub fn is_copy(&self, r: &Relative) -> bool {
-        self.0.iter().any(|f| f.position > 0 && r.holds(&f.mark, f.position).unwrap_or(false))
+    /// Those of which something was read and that are not among the files of a folder.
+    pub fn not_among(&self, files: &[FileId]) -> impl Iterator<Item = &Finished> {
+        self.0.iter().filter(|f| f.position > 0 && !files.contains(&f.id))
     }
 
     /// How much of the file at `path` has been read as the content of one of them, of which it is a copy.

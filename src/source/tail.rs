@@ -66,6 +66,9 @@ pub struct SavedTail {
     pub copied: Nanos,
     /// When it was last written to.
     pub written: Millis,
+    /// When it was deleted, if it was.
+    #[serde(default)]
+    pub deleted: Option<Nanos>,
 }
 
 /// What a look at a tail shows.
@@ -147,6 +150,7 @@ impl Tail {
             born: self.born,
             copied: self.copied,
             written: self.written,
+            deleted: self.deleted(),
         }
     }
 
@@ -162,6 +166,12 @@ impl Tail {
         let meta = self.file.metadata()?;
         self.observe(&meta);
         Ok(meta.nlink() > 0)
+    }
+
+    /// When the file was deleted, if it was: losing its last name is the last that happens to it, unless it is still written to.
+    pub fn deleted(&self) -> Option<Nanos> {
+        let meta = self.file.metadata().ok().filter(|meta| meta.nlink() == 0)?;
+        Some(meta.ctime().saturating_mul(1_000_000_000).saturating_add(meta.ctime_nsec()))
     }
 
     /// Whether there is anything to do, by what was last observed. A file that was written to since it was last compared may

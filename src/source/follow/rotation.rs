@@ -8,6 +8,7 @@ use super::Follower;
 use crate::ledger::SetId;
 use crate::log::Progress;
 use crate::recognise::time::Millis;
+use crate::source::finished::Finished;
 use crate::source::identity::{FileId, Mark};
 use crate::source::reader::Tally;
 use crate::source::relatives::{Relative, relatives};
@@ -41,7 +42,9 @@ impl Follower {
         let point = before.and_then(|old| self.tails.get(&old));
         let point = point.map(|t| RotationPoint { born: t.born, written: t.written });
         // Between the look at the name and the opening it may have come to mean yet another file: what was opened counts.
-        let opened = if self.tails.contains_key(&id) { None } else { Some(self.open(path, id, set, tally.now)?) };
+        let first = self.names.get(path).is_some_and(|n| !n.literal && n.queue.is_empty() && n.gone.is_none());
+        let opened =
+            if self.tails.contains_key(&id) { None } else { Some(self.open(path, id, first, set, tally.now)?) };
         let id = opened.as_ref().map_or(id, |tail| tail.id);
         let gone = self.names.get_mut(path).and_then(|n| n.gone.take());
         if let Some(point) = gone.or(point) {
@@ -64,8 +67,8 @@ impl Follower {
     }
 
     /// Opens a file where it was left when it was done with before, otherwise at its beginning (or, at the first look, at its
-    /// end if that was asked for).
-    fn open(&mut self, path: &Path, id: FileId, set: SetId, now: Millis) -> io::Result<Tail> {
+    /// end if that was asked for). A file that a glob found, the `first` of its name, may be a copy of one that was read.
+    fn open(&mut self, path: &Path, id: FileId, first: bool, set: SetId, now: Millis) -> io::Result<Tail> {
         if let Some(done) = self.finished.take(id) {
             let saved = SavedTail {
                 id,
@@ -76,6 +79,7 @@ impl Follower {
                 born: 0,
                 copied: 0,
                 written: 0,
+                deleted: None,
             };
             // If it is another file with the same number, its content says so when it is read.
             return Tail::resume(saved, path, set, now);
@@ -83,29 +87,31 @@ impl Follower {
         if self.first_look && self.read_from_end {
             return Tail::open_at_end(path, set, now);
         }
-        Tail::open(path, self.finished.read_in_copy(path), set, now)
+        let read = if first { self.finished.read_in_copy(path) } else { 0 };
+        Tail::open(path, read, set, now)
     }
 
     /// Generations that came and went between two looks are read before the file that the name means now.
     fn take_in_unseen(&mut self, path: &Path, point: RotationPoint, new: FileId, set: SetId, tally: &mut Tally<'_>) {
-        let mut unseen = self.unseen_generations(path, point, new);
+        let beside = relatives(path, None).unwrap_or_default();
+        let ids: Vec<FileId> = beside.iter().map(Relative::id).collect();
+        let mut unseen = self.unseen_generations(beside, point, new);
         if unseen.is_empty() {
             return;
         }
         // What is open is read first: only then can its copies be told.
         self.read_open_generations(path, tally);
-        unseen.retain(|r| !self.is_copy(r));
-        for unseen in unseen {
+        unseen.retain(|r| !self.is_known(r));
+        let originals = self.originals(&ids, None);
+        for unseen in self.leave_out_copies(unseen, originals) {
             self.queue_unseen(path, &unseen, set, tally);
         }
     }
 
     /// Files that may be generations which came and went between two looks: younger than the one that was followed, and not
     /// known.
-    fn unseen_generations(&self, path: &Path, point: RotationPoint, new: FileId) -> Vec<Relative> {
-        let mut unseen: Vec<Relative> = relatives(path, None).unwrap_or_default();
+    fn unseen_generations(&self, mut unseen: Vec<Relative>, point: RotationPoint, new: FileId) -> Vec<Relative> {
         unseen.retain(|r| r.successor && r.id() != new && point.is_before(r) && !self.is_known(r));
-        unseen.sort_by_key(Relative::born);
         unseen
     }
 
@@ -134,10 +140,10 @@ impl Follower {
             }
             return;
         }
-        if let Ok(tail) = Tail::open(&unseen.path, 0, set, tally.now)
+        if let Ok(tail) = self.open(&unseen.path, unseen.id(), false, set, tally.now)
             && !self.tails.contains_key(&tail.id)
         {
-            self.reporter.opened(&unseen.path, 0);
+            self.reporter.opened(&unseen.path, tail.position);
             if let Some(name) = self.names.get_mut(path) {
                 name.queue.push_back(tail.id);
             }
@@ -150,9 +156,49 @@ impl Follower {
         self.tails.contains_key(&r.id()) || self.finished.knows(r)
     }
 
-    /// Whether a file holds what another did that has been read.
-    pub(super) fn is_copy(&self, r: &Relative) -> bool {
-        let open = |t: &Tail| t.position > 0 && r.holds(&t.mark, t.position).unwrap_or(false);
-        self.tails.values().any(open) || self.finished.is_copy(r)
+    /// Leaves out those files that are copies of what has been read. Each explains itself by an original, and each original
+    /// explains one copy.
+    pub(super) fn leave_out_copies(&mut self, mut files: Vec<Relative>, mut originals: Vec<Original>) -> Vec<Relative> {
+        // An original that is no longer there was most probably compressed.
+        files.sort_by_key(|r| (!r.is_gz(), r.born()));
+        files.retain(|r| {
+            let original = originals.iter().position(|original| original.explains(r));
+            if let Some(original) = original {
+                let Original { position, mark, .. } = originals.swap_remove(original);
+                self.finished.remember(Finished { id: r.id(), position, mark, stamp: r.stamp() });
+            }
+            original.is_none()
+        });
+        files.sort_by_key(Relative::born);
+        files
+    }
+
+    /// What was read of files that are no longer there, but for the file `id`. While a file is there, another beside it that
+    /// holds the same is a generation of its own: logs without times have such.
+    pub(super) fn originals(&self, beside: &[FileId], but: Option<FileId>) -> Vec<Original> {
+        let read = self.tails.values().filter(|t| t.position > 0 && but != Some(t.id));
+        let open = read.filter_map(|t| Some(Original { until: t.deleted()?, ..Original::of(&t.mark, t.position) }));
+        let finished = self.finished.not_among(beside).filter(|f| but != Some(f.id));
+        open.chain(finished.map(|f| Original { until: 0, ..Original::of(&f.mark, f.position) })).collect()
+    }
+}
+
+/// A content that was read and that its file no longer shows.
+#[derive(Debug)]
+pub(super) struct Original {
+    mark: Mark,
+    pub position: u64,
+    /// When its file was deleted: until then it could be copied.
+    until: Nanos,
+}
+
+impl Original {
+    /// One that may have been copied at any time.
+    pub fn of(mark: &Mark, position: u64) -> Self {
+        Self { mark: mark.clone(), position, until: Nanos::MAX }
+    }
+
+    fn explains(&self, r: &Relative) -> bool {
+        (r.is_gz() || r.born() < self.until) && r.holds(&self.mark, self.position).unwrap_or(false)
     }
 }

@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use super::Follower;
 use super::rotation::RotationPoint;
-use super::truncation::Cut;
+use super::truncation::{Cut, Fate};
 use crate::ledger::{LabelSet, Ledger, SetId};
 use crate::recognise::time::Millis;
 use crate::source::finished::FinishedFiles;
 use crate::source::identity::FileId;
 use crate::source::reader::Tally;
 use crate::source::relatives::{Relative, relatives};
-use crate::source::tail::{SavedTail, Tail};
+use crate::source::tail::{Nanos, SavedTail, Tail};
 
 /// The follower's state as it is saved.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,18 +72,25 @@ impl Follower {
         self.finished = saved.finished;
         self.discover();
         let tally = &mut Tally { ledger, now };
+        let mut gone = Vec::new();
         for name in saved.names {
             let set = tally.ledger.open(name.labels, &self.config.recogniser.catalogue);
             for tail in name.generations {
-                self.restore_tail(&name.path, tail, set, tally);
+                match find(&tail, &name.path) {
+                    Some(found) => self.restore_tail(&name.path, tail, &found, set, now),
+                    None => gone.push((name.path.clone(), tail, set)),
+                }
             }
+        }
+        // A file that is there is no copy of one that is gone: it is known by now.
+        for (path, tail, set) in gone {
+            self.restore_gone(&path, tail, set, tally);
         }
     }
 
-    fn restore_tail(&mut self, path: &Path, saved: SavedTail, set: SetId, tally: &mut Tally<'_>) {
-        let Some(found) = find(&saved, path) else { return self.restore_gone(path, saved, set, tally) };
+    fn restore_tail(&mut self, path: &Path, saved: SavedTail, found: &Path, set: SetId, now: Millis) {
         let id = saved.id;
-        match Tail::resume(saved, &found, set, tally.now) {
+        match Tail::resume(saved, found, set, now) {
             Ok(tail) => {
                 self.tails.insert(id, tail);
                 if let Some(name) = self.names.get_mut(path) {
@@ -97,7 +104,8 @@ impl Follower {
     /// The file is gone: its rest is read from a copy, if there is one, and what came after it is looked for later.
     fn restore_gone(&mut self, path: &Path, saved: SavedTail, set: SetId, tally: &mut Tally<'_>) {
         let gone = RotationPoint { born: saved.born, written: saved.written };
-        let cut = Cut { path, id: saved.id, position: saved.position, mark: &saved.mark, set };
+        let fate = Fate::Gone { written: saved.written, deleted: saved.deleted.unwrap_or(Nanos::MAX) };
+        let cut = Cut { path, id: saved.id, position: saved.position, mark: &saved.mark, set, fate };
         let mut progress = saved.progress;
         if self.recover_copy(&cut, &mut progress, tally).is_none() {
             self.reporter.lost(path);

@@ -1,13 +1,16 @@
 //! A file no longer holds what was read of it. The unread rest of what it held is looked for in copies of it (copytruncate
 //! makes one, compressed or not), and then it is read from its beginning.
 
+use std::cmp::Reverse;
 use std::fs;
 use std::io;
 use std::path::Path;
 
 use super::Follower;
+use super::rotation::Original;
 use crate::ledger::SetId;
 use crate::log::Progress;
+use crate::recognise::time::Millis;
 use crate::source::finished::Finished;
 use crate::source::identity::{FileId, Mark};
 use crate::source::reader::Tally;
@@ -27,6 +30,37 @@ pub(super) struct Cut<'a> {
     pub mark: &'a Mark,
     /// Where its counts go.
     pub set: SetId,
+    /// What became of its file.
+    pub fate: Fate,
+}
+
+/// What became of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is there, and was cut or rewritten.
+    Cut,
+    /// It is gone; when it was last written to, and when it was deleted at the latest.
+    Gone { written: Millis, deleted: Nanos },
+}
+
+impl Cut<'_> {
+    /// Whether a file may be a copy, by its times.
+    fn may_be(&self, r: &Relative) -> bool {
+        match self.fate {
+            Fate::Cut => true,
+            Fate::Gone { deleted, .. } => r.is_gz() || r.born() < deleted,
+        }
+    }
+
+    /// Sorts copies by how likely each is this content's, should they all be alike: of a file that is gone the compressed one,
+    /// which has its time; otherwise the newest.
+    fn likeness(&self, r: &Relative) -> (bool, bool, Reverse<Nanos>) {
+        let (compressed, timely) = match self.fate {
+            Fate::Cut => (false, false),
+            Fate::Gone { written, .. } => (r.is_gz(), r.is_gz() && r.stamp().written == written),
+        };
+        (!timely, !compressed, Reverse(r.born()))
+    }
 }
 
 impl Follower {
@@ -35,13 +69,15 @@ impl Follower {
         let Some(tail) = self.tails.get_mut(&id) else { return };
         let mut progress = std::mem::take(&mut tail.progress);
         let (path, mark) = (tail.path.clone(), tail.mark.clone());
-        let cut = Cut { path: &path, id, position: tail.position, mark: &mark, set: tail.set };
-        let mut copied = tail.copied;
+        let cut = Cut { path: &path, id, position: tail.position, mark: &mark, set: tail.set, fate: Fate::Cut };
+        let (mut copied, mut recovered) = (tail.copied, None);
         if cut.position > 0 {
             self.reporter.truncated(&path);
-            copied = self.recover_copy(&cut, &mut progress, tally).unwrap_or(copied);
+            recovered = self.recover_copy(&cut, &mut progress, tally);
+            copied = recovered.unwrap_or(copied);
         }
-        for unseen in self.unseen_copies(&path, id, copied) {
+        let unexplained = recovered.is_none().then(|| Original::of(&mark, cut.position));
+        for unseen in self.unseen_copies(&path, id, copied, unexplained) {
             copied = unseen.born();
             match self.read_copy(&unseen, 0, cut.set, &mut progress, tally) {
                 Ok(done) => {
@@ -67,9 +103,11 @@ impl Follower {
         tally: &mut Tally<'_>,
     ) -> Option<Nanos> {
         let mut copies: Vec<Relative> = relatives(cut.path, None).unwrap_or_default();
-        copies.retain(|r| r.id() != cut.id && !self.tails.contains_key(&r.id()));
-        // The newest first: it is the copy of this generation, if heads and tails are all alike.
-        copies.sort_by_key(|r| std::cmp::Reverse(r.born()));
+        let beside: Vec<FileId> = copies.iter().map(Relative::id).collect();
+        copies.retain(|r| r.id() != cut.id && cut.may_be(r) && !self.is_known(r));
+        let originals = self.originals(&beside, Some(cut.id));
+        let mut copies = self.leave_out_copies(copies, originals);
+        copies.sort_by_key(|r| cut.likeness(r));
         let copy = copies.into_iter().find(|r| r.holds(cut.mark, cut.position).unwrap_or(false))?;
         let done = if copy.is_gz() {
             self.read_compressed(&copy, cut.position, cut.mark.clone(), cut.set, progress, tally)
@@ -92,7 +130,7 @@ impl Follower {
 
     /// Copies of a file that were made, and the file cut after them, between two looks: younger than the last one that was
     /// seen, and neither known nor what the file holds now.
-    fn unseen_copies(&self, path: &Path, id: FileId, after: Nanos) -> Vec<Relative> {
+    fn unseen_copies(&mut self, path: &Path, id: FileId, after: Nanos, cut: Option<Original>) -> Vec<Relative> {
         let Some(tail) = self.tails.get(&id) else { return Vec::new() };
         // A file that is copied and cut keeps its name; beside one that was renamed there are other generations, not copies.
         let keeps_its_name = self.names.contains_key(path) && fs::metadata(path).is_ok_and(|m| FileId::of(&m) == id);
@@ -100,12 +138,14 @@ impl Follower {
             return Vec::new();
         }
         let mut unseen: Vec<Relative> = relatives(path, None).unwrap_or_default();
+        let beside: Vec<FileId> = unseen.iter().map(Relative::id).collect();
         unseen.retain(|r| {
             let candidate = r.successor && !r.is_gz() && r.id() != id && r.born() > after && !self.is_known(r);
-            candidate && !tail.begins_like(&r.path).unwrap_or(true) && !self.is_copy(r)
+            candidate && !tail.begins_like(&r.path).unwrap_or(true)
         });
-        unseen.sort_by_key(Relative::born);
-        unseen
+        let mut originals = self.originals(&beside, Some(id));
+        originals.extend(cut.filter(|original| original.position > 0));
+        self.leave_out_copies(unseen, originals)
     }
 
     /// Reads what a copy holds beyond `position`.
