@@ -52,6 +52,12 @@ def versions() -> str:
     )
 
 
+def configuration_taken() -> str:
+    """Of each exporter 1 where its configuration and its web configuration were taken at the last reload, else 0."""
+    web = f'label_replace({own("web_config_last_reload_successful")}, "part", "web", "", "")'
+    return f"min {promql.by(KEYS)}({own('config_last_reload_successful')} or {web})"
+
+
 def tiles():
     good_at_zero = ((None, kit.GREEN), (1, kit.ORANGE))
     return [
@@ -147,10 +153,8 @@ def tiles():
             kit.stat_panel(
                 8,
                 "Config",
-                "Exporters that refused the configuration file at the last reload, and run on with the old one.",
-                Query(
-                    f"count({own('config_last_reload_successful')} == 0) or 0 * count({own('config_last_reload_successful')})"
-                ),
+                "Exporters that refused the configuration file, or that of HTTP, at the last reload, and run on with the old one.",
+                Query(f"count({configuration_taken()} == 0) or 0 * count({configuration_taken()})"),
                 unit="suffix: refused",
                 decimals=0,
                 steps=((None, kit.GREEN), (1, kit.RED)),
@@ -180,7 +184,7 @@ def exporter_table():
         "Exporters",
         'One line per exporter. "Waiting": for files that it was given by name and that do not exist yet. "Events": woken by the kernel; '
         'no means that it polls, which is slower (inotify limits, network file systems). "State": counts survive a restart, '
-        'because a state directory is set. "Config": whether the file was taken at the last reload.',
+        'because a state directory is set. "Config": whether the file, and that of HTTP, were taken at the last reload.',
         [
             Query(versions()),
             Query(uptime),
@@ -192,7 +196,7 @@ def exporter_table():
             Query(f"{largest(own('last_read_timestamp_seconds'))} * 1000 > 0"),
             Query(f"{largest(own('config_last_reload_success_timestamp_seconds'))} * 1000 > 0"),
             Query(largest(exporter_targets())),
-            Query(largest(own("config_last_reload_successful"))),
+            Query(configuration_taken()),
         ],
         [
             Column("cluster", "Cluster", 75),
@@ -340,7 +344,7 @@ def commits():
     age = f"time() - {largest(own('state_last_commit_timestamp_seconds') + ' > 0')}"
     return [
         (
-            8,
+            6,
             kit.graph(
                 40,
                 "Commits",
@@ -354,7 +358,7 @@ def commits():
             ),
         ),
         (
-            8,
+            6,
             kit.graph(
                 41,
                 "Last commit, and failures",
@@ -368,7 +372,7 @@ def commits():
             ),
         ),
         (
-            8,
+            6,
             kit.graph(
                 42,
                 "Series",
@@ -376,6 +380,19 @@ def commits():
                 [of_each(largest(own("series")))],
                 unit="none",
                 decimals=0,
+            ),
+        ),
+        (
+            6,
+            kit.graph(
+                43,
+                "Connections",
+                "Open HTTP connections of each exporter; on the right those that were closed to make room for new ones, about, per "
+                "step of the graph: the limit of connections is reached.",
+                [of_each(largest(own("web_connections"))), Query(events("web_connections_displaced_total"), "displaced")],
+                unit="none",
+                decimals=0,
+                overrides=(("displaced", on_the_right("none")),),
             ),
         ),
     ]
@@ -446,7 +463,7 @@ def build():
         [
             (None, [(4, tiles()), (7, [(24, exporter_table())])]),
             ("Reading", [(7, reading()), (7, files())]),
-            ("State", [(7, commits())]),
+            ("State and HTTP", [(7, commits())]),
             ("Process", [(7, process())]),
         ],
     )

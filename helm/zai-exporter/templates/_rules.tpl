@@ -563,11 +563,13 @@ recorded anyway: increase() over a day would read every sample of every pod's se
     summary: A zai-exporter refused its new configuration.
     description: >-
       The zai-exporter [[ $labels.instance ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]] of @where@ refused its
-      configuration file at the last reload and goes on with the one before. Its log, and `zai-exporter check-config`,
-      name the mistake and its line.
+      configuration file, or the web configuration, at the last reload and goes on with the one before. Its log, and
+      `zai-exporter check-config`, name the mistake and its line.
     expr: |-
       max by (cluster, namespace, job, pod, instance) (
         zai_exporter_config_last_reload_successful{@selector@} == 0
+        or
+        zai_exporter_web_config_last_reload_successful{@selector@} == 0
       )
   - name: ZaiExporterUnrecognisedErrors
     scope: exporter
