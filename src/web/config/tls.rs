@@ -84,7 +84,7 @@ pub(super) fn read(node: &Node<'_>, disk: &mut Disk<'_>, mistakes: &mut Mistakes
             Some(Arc::new(config))
         }
         Err(e) => {
-            mistakes.add(node, format!("cannot be used: {e}"));
+            mistakes.add(node, unusable(&e));
             None
         }
     }
@@ -100,6 +100,17 @@ fn build(
         .with_protocol_versions(versions)?
         .with_client_cert_verifier(verifier)
         .with_single_cert(chain, key)
+}
+
+/// What to do about a certificate and a key that were read and do not serve.
+fn unusable(e: &rustls::Error) -> String {
+    match e {
+        rustls::Error::InconsistentKeys(_) => "the key is not that of the certificate".to_string(),
+        rustls::Error::InvalidCertificate(e) => {
+            format!("the certificate cannot be used; it must be of X.509 version 3: {e}")
+        }
+        e => format!("the key must be RSA (2048 bits or more), ECDSA (P-256, P-384) or Ed25519: {e}"),
+    }
 }
 
 /// Text in PEM, and where it was named.
