@@ -4,7 +4,7 @@ export ZAI_EXPORTER_BIN ?= $(CURDIR)/target/release/zai-exporter
 # The binary that ships in the image and the tarball: linked statically.
 export ZAI_EXPORTER_STATIC_BIN ?= $(CURDIR)/target/$(shell rustc -vV | sed -n 's/^host: //p')/release/zai-exporter
 
-.PHONY: setup build static test lint rust instructions docs alerts alerts-mutants helm dashboards dashboards-render page
+.PHONY: setup build static test lint dependencies deny sbom rust instructions docs alerts alerts-mutants helm dashboards dashboards-render page
 
 setup:
 	scripts/setup.sh
@@ -12,11 +12,25 @@ setup:
 build:
 	cargo build --release --locked
 
-test: lint rust instructions docs alerts helm dashboards dashboards-render page
+test: lint dependencies rust instructions docs alerts helm dashboards dashboards-render page
 
 lint:
 	cargo fmt --all --check
 	cargo clippy --all-targets --locked -- -D warnings
+
+# Licences, sources and second versions of the locked crates; one version in all files.
+dependencies:
+	.venv/bin/python scripts/check-dependencies.py
+	.venv/bin/python scripts/release.py check
+	$(PYTEST) scripts/tests
+
+# The same by cargo-deny, with known vulnerabilities where their database can be fetched.
+deny:
+	scripts/deny.sh
+
+# What is in the binary, as CycloneDX.
+sbom:
+	deploy/sbom.sh
 
 rust: build
 	cargo test --locked

@@ -6,7 +6,8 @@ cd "$(dirname "$0")/.."
 
 packages=(prometheus prometheus-alertmanager chromium fonts-dejavu-core curl gcc valgrind)
 command -v node >/dev/null || packages+=(nodejs npm)
-command -v python3 >/dev/null || packages+=(python3 python3-venv python3-pip)
+# Debian's Python comes without what makes an environment.
+python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3 python3-venv python3-pip)
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")

@@ -9,6 +9,7 @@ import shutil
 import signal
 import struct
 import subprocess
+import sys
 import tarfile
 import time
 import urllib.error
@@ -16,8 +17,9 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import yaml
 
-from charts import REPOSITORY
+from charts import REPOSITORY, one, render
 from test_binary import ERROR, LIMIT, count, free_port
 
 DEPLOY = REPOSITORY / "deploy"
@@ -213,6 +215,14 @@ def test_the_image_is_built_with_a_compiler_that_the_crate_allows():
     assert [int(n) for n in built.split(".")] >= [int(n) for n in asked.split(".")]
 
 
+def test_a_release_is_built_with_the_compiler_of_the_image():
+    (built,) = [arguments.split("=")[1] for name, arguments in instructions() if name == "ARG" and arguments.startswith("RUST_VERSION")]
+    workflow = yaml.safe_load((REPOSITORY / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8"))
+    containers = [job["container"] for job in workflow["jobs"].values() if "container" in job]
+    images = {container if isinstance(container, str) else container["image"] for container in containers}
+    assert images == {f"rust:{built}-bookworm"}
+
+
 @pytest.mark.parametrize("script", sorted(DEPLOY.glob("*.sh")), ids=lambda path: path.name)
 def test_scripts_are_sound(script):
     run("sh", "-n", script)
@@ -231,6 +241,28 @@ def test_scripts_are_sound(script):
 def test_scripts_refuse_what_they_cannot_do(command, code, expected):
     result = subprocess.run([DEPLOY / command[0], *command[1:]], capture_output=True, text=True, check=False, timeout=60)
     assert result.returncode == code and expected in result.stderr
+
+
+# The charts of a release
+
+RELEASED = f"registry.example.com:5000/observability/zai-exporter@sha256:{'0123456789abcdef' * 4}"
+
+
+def test_the_charts_of_a_release_run_its_image_by_digest(tmp_path):
+    packed = [Path(path) for path in run(sys.executable, DEPLOY / "charts.py", RELEASED, tmp_path).stdout.split()]
+    assert [path.name.rsplit("-", 1)[0] for path in packed] == ["zai-exporter", "zai-exporter-lib"]
+    daemon_set = one(render({"daemonSet": {"enabled": True}}, chart=packed[0]), "DaemonSet")
+    assert daemon_set["spec"]["template"]["spec"]["containers"][0]["image"] == RELEASED
+    with tarfile.open(packed[1]) as archive:
+        values = yaml.safe_load(archive.extractfile("zai-exporter-lib/values.yaml"))
+    assert "{registry}/{repository}@{digest}".format(**values["image"]) == RELEASED
+
+
+@pytest.mark.parametrize("image", ["zai-exporter@sha256:0123", "registry.example.com/zai-exporter:1.2.3", ""])
+def test_charts_are_not_packed_with_an_image_that_is_not_named_by_digest(image, tmp_path):
+    command = [sys.executable, DEPLOY / "charts.py", image, tmp_path / "charts"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert result.returncode == 64 and not (tmp_path / "charts").exists()
 
 
 # The tarball
