@@ -327,14 +327,14 @@ def files():
                 [
                     Query(events("read_errors_total"), "read errors"),
                     Query(events("abandoned_bytes_total"), "given up"),
-                    Query(events("lines_too_long_total"), "lines too long"),
+                    Query(events("lines_too_long_total"), "too long"),
                     Query(events("unrecognised_lookalikes_total"), "not recognised"),
-                    Query(events("label_values_folded_total") + " or vector(0)", "label values folded"),
+                    Query(events("label_values_folded_total") + " or vector(0)", "folded"),
                 ],
                 unit="none",
                 decimals=0,
                 soft_maximum=1,
-                overrides=(("given up", on_the_right("bytes")), ("label values folded", kit.fixed_colour(kit.GREY))),
+                overrides=(("given up", on_the_right("bytes")), ("folded", kit.fixed_colour(kit.GREY))),
             ),
         ),
     ]
@@ -462,8 +462,8 @@ def build():
         [],
         [
             (None, [(4, tiles()), (7, [(24, exporter_table())])]),
-            ("Reading", [(7, reading()), (7, files())]),
-            ("State and HTTP", [(7, commits())]),
+            ("Reading", [(7, reading()), (8, files())]),
+            ("State and HTTP", [(8, commits())]),
             ("Process", [(7, process())]),
         ],
     )
