@@ -1,10 +1,10 @@
 //! The engine: looks at the logs, counts, commits. It does what it is told when it is told; who tells it, and what time it
 //! is, is the caller's business, so that tests are the same code with another caller.
 
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::commit::Commits;
 use crate::config::Config;
 use crate::history::{self, History, Minute};
 use crate::ledger::{Ledger, Snapshot};
@@ -13,22 +13,17 @@ use crate::recognise::time::Millis;
 use crate::source::{Followed, Follower};
 use crate::state::{Found, State, Store};
 
-/// How often a commit is made to survive a loss of power too, at the least.
-const DURABLE_MILLIS: Millis = 15_000;
-
 /// Follows, counts and commits.
 #[derive(Debug)]
 pub struct Engine {
     config: Arc<Config>,
     follower: Follower,
     ledger: Ledger,
-    store: Option<Store>,
+    commits: Commits,
     data: Data,
     own: Own,
     ready: bool,
     uncommitted: bool,
-    commit_failing: bool,
-    last_durable: Millis,
     last_look: Millis,
     opened: u64,
     history: History,
@@ -55,19 +50,16 @@ impl Engine {
     ) -> Self {
         let ledger = Ledger::new(config.limits.unknown_codes);
         let follower = Follower::new(Arc::clone(&config), read_from_end);
-        own.state_persistent.set(i64::from(store.is_some()));
         own.reload_time.set(seconds(now));
         let mut engine = Self {
             config,
             follower,
             ledger,
-            store,
+            commits: Commits::new(store, own.clone()),
             data,
             own,
             ready: false,
             uncommitted: true,
-            commit_failing: false,
-            last_durable: 0,
             last_look: now,
             opened: 0,
             history: History::default(),
@@ -78,27 +70,21 @@ impl Engine {
     }
 
     fn restore(&mut self, now: Millis) {
-        let Some(store) = &mut self.store else { return };
-        match store.load() {
-            Found::Nothing => {}
-            Found::State(state) if self.follower.is_of_other_logs(&state.follower) => {
-                let aside = store.put_aside();
-                tracing::error!(
-                    aside = %aside.display(),
-                    "the state directory holds the state of other logs; it was kept aside, and counting starts anew"
-                );
-            }
-            Found::State(state) => {
-                let State { ledger, follower, .. } = *state;
-                self.ledger.restore(ledger);
-                self.follower.restore(follower, &mut self.ledger, now);
-            }
-            Found::Unusable(fault, aside) => {
-                tracing::error!(
-                    aside = %aside.display(),
-                    "the state file cannot be used: {fault}; it was kept aside, and counting starts anew"
-                );
-            }
+        let Found { state, unusable } = self.commits.load();
+        let other_logs = state.as_ref().is_some_and(|state| self.follower.is_of_other_logs(&state.follower));
+        let next = if state.is_some() && !other_logs { "goes on from the last that can" } else { "starts anew" };
+        if let Some((fault, aside)) = unusable {
+            tracing::error!(
+                aside = %aside.display(),
+                "the state file cannot be used: {fault}; it was kept aside, and counting {next}"
+            );
+        } else if other_logs {
+            self.commits.put_aside();
+        }
+        if let Some(state) = state.filter(|_| !other_logs) {
+            let State { ledger, follower, .. } = *state;
+            self.ledger.restore(ledger);
+            self.follower.restore(follower, &mut self.ledger, now);
         }
     }
 
@@ -135,8 +121,10 @@ impl Engine {
         let held = self.follower.held(now);
         let snapshot = Arc::new(self.ledger.snapshot(held.into_iter(), &catalogue, now));
         self.uncommitted |= self.ledger.take_shown_more();
-        if self.uncommitted || self.last_durable == 0 {
-            self.write(now);
+        if self.uncommitted {
+            let Self { commits, ledger, follower, .. } = self;
+            let saved = || (ledger.save(), follower.save(|set| ledger.labels(set)));
+            self.uncommitted = !commits.write(saved, now);
         }
         self.history.observe(&snapshot, self.last_look);
         self.own.series.set(i64::try_from(snapshot.errors.len()).unwrap_or(i64::MAX));
@@ -144,35 +132,14 @@ impl Engine {
         snapshot
     }
 
-    /// Writes counts and positions to the state directory. A failure is said once; counting goes on, and the next commit tries
-    /// again.
-    fn write(&mut self, now: Millis) {
-        let durable = now - self.last_durable >= DURABLE_MILLIS;
-        match self.try_write(durable) {
-            Ok(()) => {
-                self.uncommitted = false;
-                self.own.commits.inc();
-                self.own.last_commit.set(seconds(now));
-                if durable {
-                    self.last_durable = now;
-                }
-                if std::mem::take(&mut self.commit_failing) {
-                    tracing::info!("the state can be written again");
-                }
-            }
-            Err(e) => {
-                self.own.commit_failures.inc();
-                if !std::mem::replace(&mut self.commit_failing, true) {
-                    tracing::error!("cannot write the state: {e}; counting goes on in memory until it can be written");
-                }
-            }
-        }
+    /// Has the last commit survive a loss of power too, every now and then. Waits for the disk, so nobody should wait for it.
+    pub fn keep_in_time(&mut self, now: Millis) {
+        self.commits.keep_in_time(now);
     }
 
-    fn try_write(&mut self, durable: bool) -> io::Result<()> {
-        let Some(store) = &mut self.store else { return Ok(()) };
-        let labels = |set| self.ledger.labels(set);
-        store.commit(self.ledger.save(), self.follower.save(labels), durable)
+    /// Has the last commit survive a loss of power too.
+    pub fn keep(&mut self) {
+        self.commits.keep();
     }
 
     /// Follows and recognises by another configuration from now on. Counts stay.
@@ -271,7 +238,7 @@ mod tests {
         let mut write = |count: usize| file.write_all(LOCKED.repeat(count).as_bytes()).unwrap();
         write(5);
         let path = log.path().display().to_string();
-        let config = Arc::new(Config::default().with_paths(&[path]));
+        let config = Arc::new(Config::default().with_paths(&[path]).unwrap());
         let data = Data::new(Arc::clone(&config.recogniser.catalogue));
         let own = Own::new(&Registry::new()).unwrap();
         let mut engine = Engine::new(config, None, false, data.clone(), own.clone(), START);

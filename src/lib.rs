@@ -9,6 +9,7 @@
 pub mod app;
 pub mod catalogue;
 pub mod cli;
+pub mod commit;
 pub mod config;
 pub mod engine;
 pub mod fold;

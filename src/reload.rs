@@ -1,6 +1,6 @@
 //! Reloading the configuration: read whole, validated whole, then swapped; a bad one changes nothing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::{Config, ConfigError};
@@ -13,15 +13,14 @@ pub struct Reloader {
     paths: Vec<String>,
     /// Why the last reload was refused.
     refused: Mutex<Option<String>>,
-    /// The text that is in use: a folder's event about another file of it changes nothing.
+    /// The text that was last read: a folder's event about another file of it changes nothing.
     text: Mutex<Option<String>>,
 }
 
 impl Reloader {
     /// A reloader of `file`, to which the command line's `paths` are added.
     pub fn new(file: Option<PathBuf>, paths: Vec<String>) -> Self {
-        let text = file.as_ref().and_then(|f| std::fs::read_to_string(f).ok());
-        Self { file, paths, refused: Mutex::default(), text: Mutex::new(text) }
+        Self { file, paths, refused: Mutex::default(), text: Mutex::default() }
     }
 
     /// The configuration file.
@@ -31,29 +30,46 @@ impl Reloader {
 
     /// Reads the configuration.
     pub fn load(&self) -> Result<Arc<Config>, ConfigError> {
-        Ok(Arc::new(Config::load(self.file.as_deref())?.with_paths(&self.paths)))
+        let Some(file) = &self.file else { return self.of(Config::default()) };
+        let text = Config::text(file)?;
+        self.is_new(&text);
+        self.parse(&text)
     }
 
-    /// Reloads if the file's content is another than the one in use.
+    /// Reloads if the file's content is another than the one that was last read.
     pub async fn reload_if_changed(&self, engine: &Handle) {
-        let text = self.file.as_ref().and_then(|f| std::fs::read_to_string(f).ok());
-        let changed = {
-            let mut known = self.text.lock().unwrap_or_else(PoisonError::into_inner);
-            let changed = text.is_some() && *known != text;
-            if changed {
-                *known = text;
-            }
-            changed
-        };
-        if changed {
+        // A file that is gone for a moment while it is replaced has not changed yet.
+        let Some(text) = self.file.as_ref().and_then(|file| Config::text(file).ok()) else { return };
+        if self.is_new(&text) {
             // The reason of a refusal has been logged.
-            let _ = self.reload(engine).await;
+            let _ = self.apply(self.parse(&text), engine).await;
         }
     }
 
     /// Reloads.
     pub async fn reload(&self, engine: &Handle) -> Result<(), ConfigError> {
-        let loaded = self.load();
+        self.apply(self.load(), engine).await
+    }
+
+    fn parse(&self, text: &str) -> Result<Arc<Config>, ConfigError> {
+        self.of(Config::read(self.file.as_deref().unwrap_or(Path::new("")), text)?)
+    }
+
+    fn of(&self, config: Config) -> Result<Arc<Config>, ConfigError> {
+        config.with_paths(&self.paths).map(Arc::new)
+    }
+
+    /// Whether the text is another than the one that was last read, which it is from now on.
+    fn is_new(&self, text: &str) -> bool {
+        let mut known = self.text.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = known.as_deref() != Some(text);
+        if new {
+            *known = Some(text.to_string());
+        }
+        new
+    }
+
+    async fn apply(&self, loaded: Result<Arc<Config>, ConfigError>, engine: &Handle) -> Result<(), ConfigError> {
         let refused = loaded.as_ref().err().map(ToString::to_string);
         *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
         match loaded {

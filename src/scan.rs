@@ -162,8 +162,7 @@ fn read_head(file: &mut impl Read, head: &mut [u8; 2]) -> io::Result<usize> {
 /// The labels that the configuration gives a file: those of the first source whose globs match its path.
 fn labels_of(config: &Config, path: &Path) -> LabelSet {
     let full = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-    let matches = |glob: &String| glob::Pattern::new(glob).is_ok_and(|p| p.matches_path(path) || p.matches_path(&full));
-    let source = config.sources.iter().find(|s| s.paths.iter().any(matches));
+    let source = config.sources.iter().find(|s| s.names(&full));
     source.map(|s| s.labels_of(&full.to_string_lossy())).unwrap_or_default()
 }
 

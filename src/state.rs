@@ -2,6 +2,9 @@
 //!
 //! A commit writes `state.json.new` and renames it over `state.json`. A kill at any moment leaves one of the two whole; both
 //! hold counts and positions that belong together, so either is right to start from, and the one that was committed last is taken.
+//!
+//! A loss of power may leave what was not synced torn, and the rename undone. So now and then a commit is synced, and kept
+//! under a name of its own, `state.json.synced`, which is taken when the others cannot be used: what it lacks is read again.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -20,6 +23,12 @@ const VERSION: u32 = 1;
 
 const MAGIC: &str = "zai-exporter-state";
 
+/// The last commit; one that is being written; the last one that was synced, and the name by which it gets that name.
+const CURRENT: &str = "state.json";
+const NEW: &str = "state.json.new";
+const SYNCED: &str = "state.json.synced";
+const KEPT: &str = "state.json.keep";
+
 /// Counts and positions of one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
@@ -34,8 +43,6 @@ pub struct State {
 /// Why a state file cannot be used.
 #[derive(Debug)]
 pub enum Fault {
-    /// It cannot be read.
-    Unreadable(io::Error),
     /// It is no state file.
     Foreign,
     /// It was written by a newer version.
@@ -47,7 +54,6 @@ pub enum Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreadable(e) => write!(f, "it cannot be read: {e}"),
             Self::Foreign => f.write_str("it is no state file of zai-exporter"),
             Self::Newer(version) => write!(f, "it has version {version}, this program reads up to {VERSION}"),
             Self::Torn => f.write_str("its content does not match its checksum"),
@@ -59,8 +65,12 @@ impl fmt::Display for Fault {
 pub trait Disk: fmt::Debug + Send {
     /// Creates or empties a file and writes all of it.
     fn write(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()>;
-    /// Makes a file's content survive a loss of power.
+    /// Makes a file's content, or the names in a folder, survive a loss of power.
     fn sync(&mut self, path: &Path) -> io::Result<()>;
+    /// Gives a file another name besides.
+    fn link(&mut self, path: &Path, name: &Path) -> io::Result<()>;
+    /// Takes a name away.
+    fn remove(&mut self, path: &Path) -> io::Result<()>;
     /// Replaces one file by another in one step.
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()>;
 }
@@ -77,7 +87,15 @@ impl Disk for RealDisk {
     }
 
     fn sync(&mut self, path: &Path) -> io::Result<()> {
-        File::open(path)?.sync_data()
+        File::open(path)?.sync_all()
+    }
+
+    fn link(&mut self, path: &Path, name: &Path) -> io::Result<()> {
+        fs::hard_link(path, name)
+    }
+
+    fn remove(&mut self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
     }
 
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
@@ -90,20 +108,19 @@ impl Disk for RealDisk {
 pub struct Store {
     directory: PathBuf,
     disk: Box<dyn Disk>,
+    found: Found,
     sequence: u64,
     buffer: Vec<u8>,
     _lock: File,
 }
 
 /// What a state directory held at the start.
-#[derive(Debug)]
-pub enum Found {
-    /// Nothing: this is the first start.
-    Nothing,
-    /// The state of the last commit.
-    State(Box<State>),
-    /// A file that cannot be used. It was kept aside under this name.
-    Unusable(Fault, PathBuf),
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The last commit that can be used; none at the first start.
+    pub state: Option<Box<State>>,
+    /// Why a later one cannot be used, and the name under which it was kept aside.
+    pub unusable: Option<(Fault, PathBuf)>,
 }
 
 impl Store {
@@ -118,71 +135,112 @@ impl Store {
                 e.into()
             }
         })?;
-        Ok(Self { directory: directory.to_path_buf(), disk, sequence: 0, buffer: Vec::new(), _lock: lock })
+        let mut store = Self {
+            directory: directory.to_path_buf(),
+            disk,
+            found: Found::default(),
+            sequence: 0,
+            buffer: Vec::new(),
+            _lock: lock,
+        };
+        store.found = store.read()?;
+        Ok(store)
     }
 
-    /// Reads what is there.
+    /// What was there when the directory was opened.
     pub fn load(&mut self) -> Found {
-        let (current, new) = (self.current(), self.new_file());
-        let committed = read(&current);
-        // A commit that had written all but not renamed yet.
-        let orphan = read(&new).ok().flatten();
-        let _ = fs::remove_file(&new);
-        match committed {
-            Ok(Some(state)) => {
-                let newest = orphan.filter(|o| o.sequence > state.sequence).unwrap_or(state);
-                self.sequence = newest.sequence;
-                Found::State(Box::new(newest))
-            }
-            Ok(None) => orphan.map_or(Found::Nothing, |state| {
-                self.sequence = state.sequence;
-                Found::State(Box::new(state))
-            }),
-            Err(fault) => Found::Unusable(fault, self.put_aside()),
+        std::mem::take(&mut self.found)
+    }
+
+    /// Reads what is there, and finishes a commit that had written all but not renamed yet. A file that cannot be read is an
+    /// error, since it may be as good as ever.
+    fn read(&mut self) -> io::Result<Found> {
+        let (current, new) = (self.file(CURRENT), self.file(NEW));
+        let committed = read(&current)?;
+        // A torn one was never shown.
+        let begun = read(&new)?.and_then(Result::ok).filter(|begun| begun.completes(committed.as_ref()));
+        let (mut state, unusable) = match committed {
+            Some(Ok(state)) => (Some(state), None),
+            Some(Err(fault)) => (None, Some((fault, self.put_aside()))),
+            None => (None, None),
+        };
+        if let Some(begun) = begun {
+            self.disk.rename(&new, &current)?;
+            state = Some(begun);
+        } else if unusable.is_some() {
+            state = read(&self.file(SYNCED))?.and_then(Result::ok);
         }
+        self.sequence = state.as_ref().map_or(0, |state| state.sequence);
+        Ok(Found { state: state.map(Box::new), unusable })
     }
 
     /// Moves the state file out of the way, under a name that tells when.
     pub fn put_aside(&self) -> PathBuf {
         let seconds = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs());
         let aside = self.directory.join(format!("state.json.unusable-{seconds}"));
-        if let Err(e) = fs::rename(self.current(), &aside) {
+        if let Err(e) = fs::rename(self.file(CURRENT), &aside) {
             tracing::error!(path = %aside.display(), "cannot keep the unusable state file aside: {e}");
         }
         aside
     }
 
-    /// Commits a state. With `durable`, it also survives a loss of power; a kill it survives in any case.
-    pub fn commit(&mut self, ledger: ledger::Saved, follower: SavedFollower, durable: bool) -> io::Result<()> {
+    /// Commits a state: from now on a kill leaves it.
+    pub fn commit(&mut self, ledger: ledger::Saved, follower: SavedFollower) -> io::Result<()> {
         let state = State { sequence: self.sequence + 1, ledger, follower };
         let body = serde_json::to_vec(&state).map_err(io::Error::other)?;
         self.buffer.clear();
         writeln!(self.buffer, "{MAGIC} {VERSION} {:016x} {}", xxh3_64(&body), body.len())?;
         self.buffer.extend_from_slice(&body);
-        let (current, new) = (self.current(), self.new_file());
+        let (current, new) = (self.file(CURRENT), self.file(NEW));
         self.disk.write(&new, &self.buffer)?;
-        if durable {
-            self.disk.sync(&new)?;
-        }
         self.disk.rename(&new, &current)?;
         self.sequence += 1;
         Ok(())
     }
 
-    fn current(&self) -> PathBuf {
-        self.directory.join("state.json")
+    /// Keeps the last commit so that a loss of power leaves it too. Waits for the disk.
+    pub fn keep(&mut self) -> io::Result<()> {
+        let (current, kept, synced) = (self.file(CURRENT), self.file(KEPT), self.file(SYNCED));
+        self.disk.sync(&current)?;
+        match self.disk.remove(&kept) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+        match self.disk.link(&current, &kept) {
+            Ok(()) => self.disk.rename(&kept, &synced)?,
+            // Without second names the synced commit is the current one until the next.
+            Err(e) if matches!(e.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied) => {}
+            Err(e) => return Err(e),
+        }
+        self.disk.sync(&self.directory)
     }
 
-    fn new_file(&self) -> PathBuf {
-        self.directory.join("state.json.new")
+    fn file(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
     }
 }
 
-fn read(path: &Path) -> Result<Option<State>, Fault> {
+impl State {
+    /// Whether this state, which was written whole and not renamed yet, comes after the one that was committed. Only what a
+    /// newer version wrote does not give way to it.
+    fn completes(&self, committed: Option<&Result<Self, Fault>>) -> bool {
+        match committed {
+            Some(Ok(committed)) => self.sequence > committed.sequence,
+            Some(Err(Fault::Newer(_))) => false,
+            Some(Err(Fault::Torn | Fault::Foreign)) | None => true,
+        }
+    }
+}
+
+/// Reads a state file, if there is one.
+fn read(path: &Path) -> io::Result<Option<Result<State, Fault>>> {
     match fs::read(path) {
-        Ok(bytes) => parse(&bytes).map(Some),
+        Ok(bytes) => Ok(Some(parse(&bytes))),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(Fault::Unreadable(e)),
+        Err(e) => Err(io::Error::new(
+            e.kind(),
+            format!("cannot read {}: {e}; it may be whole, so it is neither replaced nor ignored", path.display()),
+        )),
     }
 }
 
@@ -218,17 +276,26 @@ mod tests {
         Store::open(directory, Box::new(RealDisk)).unwrap()
     }
 
+    fn commit(store: &mut Store) {
+        store.commit(ledger::Saved::default(), SavedFollower::default()).unwrap();
+    }
+
+    fn sequence(directory: &Path) -> u64 {
+        store(directory).load().state.unwrap().sequence
+    }
+
     #[test]
     fn what_was_committed_last_is_found_again() {
         let directory = tempfile::tempdir().unwrap();
         let mut one = store(directory.path());
-        assert!(matches!(one.load(), Found::Nothing));
+        let found = one.load();
+        assert!(found.state.is_none() && found.unusable.is_none());
         for _ in 0..3 {
-            one.commit(ledger::Saved::default(), SavedFollower::default(), true).unwrap();
+            commit(&mut one);
         }
         drop(one);
         let found = store(directory.path()).load();
-        assert!(matches!(&found, Found::State(s) if s.sequence == 3), "{found:?}");
+        assert!(found.state.is_some_and(|s| s.sequence == 3) && found.unusable.is_none());
     }
 
     #[test]
@@ -243,7 +310,8 @@ mod tests {
     fn a_file_that_cannot_be_used_is_kept_aside() {
         let directory = tempfile::tempdir().unwrap();
         let mut one = store(directory.path());
-        one.commit(ledger::Saved::default(), SavedFollower::default(), false).unwrap();
+        commit(&mut one);
+        drop(one);
         let path = directory.path().join("state.json");
         let whole = fs::read(&path).unwrap();
         for (bytes, expected) in [
@@ -253,17 +321,85 @@ mod tests {
             (format!("{MAGIC} 99 0 0\n").into_bytes(), "version 99"),
         ] {
             fs::write(&path, bytes).unwrap();
-            let Found::Unusable(fault, aside) = one.load() else { panic!("used") };
+            let Found { state: None, unusable: Some((fault, aside)) } = store(directory.path()).load() else {
+                panic!("used")
+            };
             assert!(fault.to_string().contains(expected), "{fault}");
             assert!(aside.exists() && !path.exists());
         }
     }
 
     #[test]
+    fn a_commit_that_was_written_and_not_renamed_is_finished_whatever_became_of_the_one_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let [current, new] = [CURRENT, NEW].map(|name| directory.path().join(name));
+        let mut one = store(directory.path());
+        commit(&mut one);
+        let first = fs::read(&current).unwrap();
+        commit(&mut one);
+        let second = fs::read(&current).unwrap();
+        drop(one);
+        for before in [Some(&first[..]), Some(&first[..first.len() - 1]), Some(b""), None] {
+            fs::write(&new, &second).unwrap();
+            match before {
+                Some(bytes) => fs::write(&current, bytes).unwrap(),
+                None => fs::remove_file(&current).unwrap(),
+            }
+            assert_eq!(sequence(directory.path()), 2);
+            // A kill right after the start does not lose it.
+            assert_eq!(fs::read(&current).unwrap(), second);
+        }
+        fs::write(&new, &first).unwrap();
+        assert_eq!(sequence(directory.path()), 2, "an older one is none");
+        fs::write(&new, &second[..second.len() / 2]).unwrap();
+        assert_eq!(sequence(directory.path()), 2, "and neither is a torn one");
+    }
+
+    #[test]
+    fn what_a_newer_version_wrote_does_not_give_way_to_an_older_commit() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut one = store(directory.path());
+        commit(&mut one);
+        drop(one);
+        fs::rename(directory.path().join(CURRENT), directory.path().join(NEW)).unwrap();
+        fs::write(directory.path().join(CURRENT), format!("{MAGIC} 99 0 0\n")).unwrap();
+        let found = store(directory.path()).load();
+        assert!(matches!(found, Found { state: None, unusable: Some((Fault::Newer(99), _)) }), "{found:?}");
+    }
+
+    #[test]
+    fn a_loss_of_power_leaves_the_last_commit_that_was_synced() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut one = store(directory.path());
+        for round in 1..=3 {
+            commit(&mut one);
+            one.keep().unwrap();
+            commit(&mut one);
+            // The rename was kept, the content was not.
+            fs::write(directory.path().join(CURRENT), "").unwrap();
+            drop(one);
+            one = store(directory.path());
+            let found = one.load();
+            assert_eq!(found.state.unwrap().sequence, round);
+            assert!(found.unusable.unwrap().1.exists());
+        }
+    }
+
+    #[test]
+    fn a_state_that_cannot_be_read_for_now_is_not_put_aside() {
+        let directory = tempfile::tempdir().unwrap();
+        // What stands for a disk that fails: it is there and cannot be read.
+        fs::create_dir(directory.path().join(CURRENT)).unwrap();
+        let refused = Store::open(directory.path(), Box::new(RealDisk)).unwrap_err();
+        assert!(refused.to_string().contains("cannot read") && refused.to_string().contains(CURRENT), "{refused}");
+        assert!(directory.path().join(CURRENT).exists());
+    }
+
+    #[test]
     fn any_cut_or_changed_byte_is_noticed() {
         let directory = tempfile::tempdir().unwrap();
         let mut one = store(directory.path());
-        one.commit(ledger::Saved::default(), SavedFollower::default(), false).unwrap();
+        commit(&mut one);
         let whole = fs::read(directory.path().join("state.json")).unwrap();
         for len in 0..whole.len() {
             assert!(parse(&whole[..len]).is_err());

@@ -47,6 +47,16 @@ impl Disk for Dying {
         RealDisk.sync(path)
     }
 
+    fn link(&mut self, path: &Path, name: &Path) -> io::Result<()> {
+        self.call()?;
+        RealDisk.link(path, name)
+    }
+
+    fn remove(&mut self, path: &Path) -> io::Result<()> {
+        self.call()?;
+        RealDisk.remove(path)
+    }
+
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         self.call()?;
         RealDisk.rename(from, to)
@@ -55,7 +65,7 @@ impl Disk for Dying {
 
 fn engine(folder: &Path, disk: Box<dyn Disk>) -> Engine {
     let log = folder.join("app.log").to_string_lossy().into_owned();
-    let config = Arc::new(Config::default().with_paths(&[log]));
+    let config = Arc::new(Config::default().with_paths(&[log]).unwrap());
     let data = Data::new(Arc::new(Catalogue::built_in()));
     let own = Own::new(&Registry::new()).unwrap();
     let store = Store::open(&folder.join("state"), disk).unwrap();
@@ -82,6 +92,7 @@ fn dies_at(calls: u32) -> bool {
                 file.write_all(LINE.replace("failed", &format!("call {written} failed")).as_bytes()).unwrap();
             }
             scrape(&mut engine);
+            engine.keep();
             if step % 2 == 1 {
                 std::fs::rename(&path, folder.path().join(format!("app.log.{step}"))).unwrap();
                 file = std::fs::File::create(&path).unwrap();
@@ -99,4 +110,34 @@ fn a_kill_at_any_system_call_of_a_commit_is_survived() {
     // Before the first write there is no state at all: what was rotated away by then was never followed.
     let died = (1..100).take_while(|calls| dies_at(*calls)).count();
     assert!(died >= 12, "only {died} system calls: the commits were not reached");
+}
+
+#[test]
+fn a_loss_of_power_is_survived_by_the_last_commit_that_was_synced() {
+    for rotate in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("app.log");
+        let mut file = std::fs::File::create(&path).unwrap();
+        let mut written = 0;
+        let mut write = |file: &mut std::fs::File| {
+            written += 1;
+            file.write_all(LINE.replace("failed", &format!("call {written} failed")).as_bytes()).unwrap();
+            written
+        };
+        let mut running = engine(folder.path(), Box::new(RealDisk));
+        write(&mut file);
+        scrape(&mut running);
+        running.keep();
+        write(&mut file);
+        if rotate {
+            std::fs::rename(&path, folder.path().join("app.log.1")).unwrap();
+            file = std::fs::File::create(&path).unwrap();
+        }
+        let all = write(&mut file);
+        assert_eq!(scrape(&mut running), all);
+        drop(running);
+        // As some file systems leave it: the new name was written to the disk, what it holds was not.
+        std::fs::write(folder.path().join("state/state.json"), "").unwrap();
+        assert_eq!(scrape(&mut engine(folder.path(), Box::new(RealDisk))), all, "rotated: {rotate}");
+    }
 }

@@ -17,11 +17,15 @@ struct World {
     folder: tempfile::TempDir,
     written: u64,
     now: i64,
+    own: Own,
 }
 
 impl World {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), written: 0, now: zai_exporter::runner::wall_clock() }
+        // Within the working directory, so that it has a relative path too.
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let own = Own::new(&Registry::new()).unwrap();
+        Self { folder, written: 0, now: zai_exporter::runner::wall_clock(), own }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -39,11 +43,14 @@ impl World {
 
     fn engine(&self, names: &[&str]) -> Engine {
         let paths: Vec<String> = names.iter().map(|n| self.path(n).to_string_lossy().into_owned()).collect();
-        let config = Arc::new(Config::default().with_paths(&paths));
+        self.engine_of(&paths)
+    }
+
+    fn engine_of(&self, paths: &[String]) -> Engine {
+        let config = Arc::new(Config::default().with_paths(paths).unwrap());
         let data = Data::new(Arc::clone(&config.recogniser.catalogue));
-        let own = Own::new(&Registry::new()).unwrap();
         let store = Store::open(&self.path("state"), Box::new(RealDisk)).unwrap();
-        Engine::new(config, Some(store), false, data, own, self.now)
+        Engine::new(config, Some(store), false, data, self.own.clone(), self.now)
     }
 
     fn look(&self, engine: &mut Engine) {
@@ -150,4 +157,69 @@ fn a_state_of_some_of_the_logs_is_taken_up() {
     assert_eq!(world.count(&mut world.engine(&["one.log"])), 2);
     fs::write(world.path("one.log"), "").unwrap();
     assert_eq!(world.count(&mut world.engine(&["*.log"])), 3);
+}
+
+#[test]
+fn the_same_log_by_a_relative_and_an_absolute_path_is_the_same() {
+    let mut world = World::new();
+    world.append("app.log", 3);
+    let absolute = world.path("app.log");
+    let relative = absolute.strip_prefix(std::env::current_dir().unwrap()).unwrap().to_string_lossy().into_owned();
+    for path in [absolute.to_string_lossy().into_owned(), relative.clone(), format!("./{relative}")] {
+        assert_eq!(world.count(&mut world.engine_of(&[path])), 3);
+    }
+    assert!(
+        !fs::read_dir(world.path("state")).unwrap().flatten().any(|e| e.path().to_string_lossy().contains("unusable"))
+    );
+}
+
+#[test]
+fn logs_that_were_moved_to_another_folder_are_the_same_logs() {
+    let mut world = World::new();
+    fs::create_dir(world.path("old")).unwrap();
+    world.append("old/app.log", 3);
+    assert_eq!(world.count(&mut world.engine(&["old/*.log"])), 3);
+    fs::rename(world.path("old"), world.path("new")).unwrap();
+    world.append("new/app.log", 1);
+    let mut engine = world.engine(&["new/*.log"]);
+    assert_eq!(world.count(&mut engine), 4);
+    world.append("new/app.log", 1);
+    assert_eq!(world.count(&mut engine), 5);
+}
+
+#[test]
+fn a_file_that_was_left_behind_is_read_on_after_a_restart_and_is_no_generation_of_its_name() {
+    let mut world = World::new();
+    world.append("app.log", 2);
+    let mut engine = world.engine(&["app.log"]);
+    world.look(&mut engine);
+    fs::rename(world.path("app.log"), world.path("app.log.1")).unwrap();
+    world.append("app.log", 2);
+    assert_eq!(world.count(&mut engine), 4);
+    drop(engine);
+
+    world.append("app.log.1", 1);
+    world.append("app.log", 1);
+    let rotations = world.own.rotations.get();
+    let mut engine = world.engine(&["app.log"]);
+    assert_eq!(world.count(&mut engine), 6);
+    assert_eq!(world.own.rotations.get(), rotations, "nothing was rotated since");
+    world.now += 90_000;
+    world.look(&mut engine);
+    assert_eq!(world.held(), [world.path("app.log")]);
+}
+
+#[test]
+fn what_is_excluded_by_path_is_not_followed() {
+    let mut world = World::new();
+    for folder in ["app", "app/tmp"] {
+        fs::create_dir(world.path(folder)).unwrap();
+        world.append(&format!("{folder}/x.log"), 1);
+    }
+    let folder = world.folder.path().display();
+    let text = format!("sources:\n  - paths: ['{folder}/**/*.log']\n    exclude: ['{folder}/app/tmp/*']\n");
+    let config = Arc::new(zai_exporter::config::parse(&text).unwrap());
+    let data = Data::new(Arc::clone(&config.recogniser.catalogue));
+    let mut engine = Engine::new(config, None, false, data, world.own.clone(), world.now);
+    assert_eq!(world.count(&mut engine), 1);
 }

@@ -136,7 +136,7 @@ impl World {
     }
 
     fn config(&self) -> Arc<Config> {
-        Arc::new(Config::default().with_paths(&[self.log().to_string_lossy().into_owned()]))
+        Arc::new(Config::default().with_paths(&[self.log().to_string_lossy().into_owned()]).unwrap())
     }
 
     fn start(&mut self) {

@@ -37,6 +37,11 @@ impl Setup {
     fn start(&self, args: &[&str]) -> Exporter {
         Exporter::start(args, &self.path("journal"))
     }
+
+    /// An exporter that gets all it needs to know from a variable.
+    fn start_with(&self, variable: &str) -> Exporter {
+        Exporter::start_with(variable, &self.path("journal"))
+    }
 }
 
 fn exhausted(scrape: &str) -> f64 {
@@ -131,6 +136,37 @@ fn a_state_that_cannot_be_used_is_kept_aside() {
         .flatten()
         .any(|e| e.file_name().to_string_lossy().contains("unusable"));
     assert!(aside);
+}
+
+#[test]
+fn a_state_that_cannot_be_read_for_now_is_neither_used_nor_put_aside() {
+    let setup = Setup::new();
+    setup.append("app.log", ERROR);
+    // What stands for a disk that fails: the file is there and cannot be read.
+    fs::create_dir_all(setup.path("state/state.json")).unwrap();
+    let (code, stderr) = run(&[
+        "serve",
+        &setup.text("app.log"),
+        "--state.dir",
+        &setup.text("state"),
+        "--web.listen-address=127.0.0.1:0",
+    ]);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("state.json") && stderr.contains("neither replaced nor ignored"), "{stderr}");
+    assert!(setup.path("state/state.json").exists());
+}
+
+#[test]
+fn a_comma_is_part_of_a_name_on_the_command_line_and_parts_names_in_the_environment() {
+    let setup = Setup::new();
+    setup.append("a,b.log", ERROR);
+    setup.append("c.log", ERROR);
+    let exporter = setup.start(&[&setup.text("a,b.log")]);
+    exporter.scrape_until("the error", |s| exhausted(s) == 1.0);
+    let paths = format!("ZAI_EXPORTER_PATHS={},{}", setup.text("c.log"), setup.text("d.log"));
+    let exporter = setup.start_with(&paths);
+    let scrape = exporter.scrape_until("the error", |s| exhausted(s) == 1.0);
+    assert_eq!(value(&scrape, "zai_exporter_files_waiting", ""), 1.0);
 }
 
 #[test]
@@ -229,6 +265,7 @@ fn mistakes_of_the_user_have_exit_status_64() {
         (vec!["serve"], "nothing to follow"),
         (vec!["serve", "--no-such-option"], "--no-such-option"),
         (vec!["serve", "x.log", "--web.listen-address=nowhere"], "--web.listen-address"),
+        (vec!["serve", "logs/[.log"], "cannot follow `logs/[.log`: it is no glob"),
         (vec!["serve", "x.log", "--web.telemetry-path=metrics"], "--web.telemetry-path"),
         (vec!["serve", "x.log", "--config.file", &bad], "line 2: catalogue[0].condition"),
         (vec!["check-config", &bad], "line 3: source: unknown key"),

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 /// Counts the failed Z.ai / BigModel (GLM) API calls found in client logs, for Prometheus.
 #[derive(Debug, Parser)]
@@ -11,6 +12,21 @@ pub struct Args {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Args {
+    /// What was said on this process's command line and in its environment.
+    pub fn read() -> Result<Self, clap::Error> {
+        let matches = Self::command().try_get_matches()?;
+        let mut args = Self::from_arg_matches(&matches)?;
+        if let (Command::Serve(serve), Some((_, given))) = (&mut args.command, matches.subcommand())
+            && given.value_source("paths") == Some(ValueSource::EnvVariable)
+        {
+            // Only there must several stand in one text; on the command line a comma is part of a name.
+            serve.paths = serve.paths.iter().flat_map(|paths| paths.split(',')).map(ToString::to_string).collect();
+        }
+        Ok(args)
+    }
 }
 
 /// The commands.
@@ -29,8 +45,9 @@ pub enum Command {
 /// Options of `serve`.
 #[derive(Debug, clap::Args)]
 pub struct Serve {
-    /// Files and globs (`**` for any number of folders) to follow; may be left out where the configuration names sources.
-    #[arg(env = "ZAI_EXPORTER_PATHS", value_delimiter = ',', value_name = "PATH|GLOB")]
+    /// Files and globs (`**` for any number of folders) to follow; may be left out where the configuration names sources. In
+    /// the environment they are parted by commas.
+    #[arg(env = "ZAI_EXPORTER_PATHS", value_name = "PATH|GLOB")]
     pub paths: Vec<String>,
     /// Address to listen on: `:port`, `host:port` or `[ipv6]:port`.
     #[arg(

@@ -7,8 +7,6 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser as _;
-
 pub use self::args::{Args, Command, LogFormat, LogLevel, Output, ReadFrom, Serve};
 use self::args::{CatalogueOutput, CheckConfig, Scan};
 use crate::config::Config;
@@ -41,7 +39,7 @@ impl Failure {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args = match Args::read() {
         Ok(args) => args,
         Err(e) => {
             // Help and version are answers, not mistakes.

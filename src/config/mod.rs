@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 pub use self::read::parse;
-pub use self::source::{Labels, PathLabels, SourceConfig};
+pub use self::source::{Exclusion, Labels, LogPath, PathLabels, SourceConfig};
 use crate::catalogue::Catalogue;
 use crate::ledger::UNKNOWN_CODES;
 use crate::recognise::Recogniser;
@@ -57,6 +57,8 @@ pub enum ConfigError {
     Unreadable(PathBuf, std::io::Error),
     /// The file has mistakes.
     Mistakes(PathBuf, Vec<Mistake>),
+    /// A path of the command line is no glob.
+    Path(String, String),
 }
 
 impl fmt::Display for ConfigError {
@@ -67,6 +69,7 @@ impl fmt::Display for ConfigError {
                 let lines: Vec<String> = mistakes.iter().map(|m| format!("{}: {m}", path.display())).collect();
                 f.write_str(&lines.join("\n"))
             }
+            Self::Path(text, fault) => write!(f, "cannot follow `{text}`: it is no glob: {fault}"),
         }
     }
 }
@@ -75,7 +78,7 @@ impl std::error::Error for ConfigError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Unreadable(_, e) => Some(e),
-            Self::Mistakes(..) => None,
+            Self::Mistakes(..) | Self::Path(..) => None,
         }
     }
 }
@@ -94,16 +97,26 @@ impl Config {
     /// Reads the file at `path`; without one, the defaults.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
         let Some(path) = path else { return Ok(Self::default()) };
-        let text = std::fs::read_to_string(path).map_err(|e| ConfigError::Unreadable(path.to_path_buf(), e))?;
-        parse(&text).map_err(|mistakes| ConfigError::Mistakes(path.to_path_buf(), mistakes))
+        Self::read(path, &Self::text(path)?)
+    }
+
+    /// The text of the file at `path`.
+    pub fn text(path: &Path) -> Result<String, ConfigError> {
+        std::fs::read_to_string(path).map_err(|e| ConfigError::Unreadable(path.to_path_buf(), e))
+    }
+
+    /// Reads the `text` of the file at `path`.
+    pub fn read(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        parse(text).map_err(|mistakes| ConfigError::Mistakes(path.to_path_buf(), mistakes))
     }
 
     /// Adds the paths of the command line as a source of its own, without labels.
-    pub fn with_paths(mut self, paths: &[String]) -> Self {
-        let paths: Vec<String> = paths.iter().filter(|p| !p.is_empty()).cloned().collect();
+    pub fn with_paths(mut self, paths: &[String]) -> Result<Self, ConfigError> {
+        let parse = |text: &String| LogPath::parse(text).map_err(|fault| ConfigError::Path(text.clone(), fault));
+        let paths: Vec<LogPath> = paths.iter().filter(|p| !p.is_empty()).map(parse).collect::<Result<_, _>>()?;
         if !paths.is_empty() {
-            self.sources.insert(0, SourceConfig::of_paths(&paths));
+            self.sources.insert(0, SourceConfig::of_paths(paths));
         }
-        self
+        Ok(self)
     }
 }

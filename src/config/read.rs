@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
-use super::{Config, Labels, Limits, PathLabels, SourceConfig};
+use super::{Config, Exclusion, Labels, Limits, LogPath, PathLabels, SourceConfig};
 use crate::catalogue::{Catalogue, Row, read_row};
 use crate::recognise::Recogniser;
 use crate::yaml::{self, Mistake, Mistakes, Node};
@@ -75,12 +75,12 @@ fn read_source(node: &Node<'_>, mistakes: &mut Mistakes) -> Option<SourceConfig>
     Some(SourceConfig { paths: paths?, exclude, labels, path_labels })
 }
 
-fn read_globs(node: &Node<'_>, mistakes: &mut Mistakes) -> Vec<String> {
+fn read_globs(node: &Node<'_>, mistakes: &mut Mistakes) -> Vec<LogPath> {
     let mut globs = Vec::new();
     for item in node.list(mistakes) {
         let Some(text) = item.text(mistakes) else { continue };
-        match glob::Pattern::new(&text) {
-            Ok(_) => globs.push(text),
+        match LogPath::parse(&text) {
+            Ok(path) => globs.push(path),
             Err(e) => mistakes.add(&item, format!("`{text}` is no glob: {e}")),
         }
     }
@@ -90,11 +90,11 @@ fn read_globs(node: &Node<'_>, mistakes: &mut Mistakes) -> Vec<String> {
     globs
 }
 
-fn read_patterns(node: &Node<'_>, mistakes: &mut Mistakes) -> Vec<glob::Pattern> {
+fn read_patterns(node: &Node<'_>, mistakes: &mut Mistakes) -> Vec<Exclusion> {
     let mut patterns = Vec::new();
     for item in node.list(mistakes) {
         let Some(text) = item.text(mistakes) else { continue };
-        match glob::Pattern::new(&text) {
+        match Exclusion::parse(&text) {
             Ok(pattern) => patterns.push(pattern),
             Err(e) => mistakes.add(&item, format!("`{text}` is no pattern: {e}")),
         }
@@ -200,7 +200,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(config.limits, Limits { line_bytes: 65_536, label_values: 10, unknown_codes: 5 });
-        assert!(config.sources[0].excludes("a.gz"));
+        assert!(config.sources[0].excludes("/var/log/a.gz".as_ref()));
         assert!(config.recogniser.catalogue.business(1999).is_some());
     }
 

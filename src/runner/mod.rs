@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::engine::{Engine, Standing};
 use crate::metrics::{Own, WatchMode};
 use crate::recognise::time::Millis;
-use crate::wake::{Bell, Folders, Watched, folder_of};
+use crate::wake::{Bell, Folders, Watched};
 
 /// What the engine is asked for.
 #[derive(Debug)]
@@ -196,6 +196,8 @@ impl Runner {
         let found = self.own.read_bytes.get() > before && self.ready.load(Ordering::Acquire);
         self.answer();
         self.pace.looked(begun, Instant::now(), Looked { cause, found, more });
+        // Now nobody waits.
+        self.engine.keep_in_time(wall_clock());
         self.tell_of_files(None);
         self.note_mode();
     }
@@ -243,9 +245,9 @@ impl Runner {
     fn rewatch(&mut self) {
         self.tell_of_files(Some(self.engine.watched()));
         let config = Arc::clone(self.engine.config());
-        for pattern in config.sources.iter().flat_map(|s| &s.paths) {
-            let (folder, below) = folder_of(pattern);
-            self.folders.watch(&folder, below);
+        for path in config.sources.iter().flat_map(|s| &s.paths) {
+            let (folder, below) = path.folder();
+            self.folders.watch(folder, below);
         }
         self.note_mode();
     }
@@ -281,6 +283,7 @@ impl Runner {
         for done in self.waiting.drain(..) {
             let _ = done.send(());
         }
+        self.engine.keep();
     }
 }
 
@@ -303,7 +306,7 @@ mod tests {
     fn lines_count_where_no_hint_is_ever_given() {
         let log = tempfile::NamedTempFile::new().unwrap();
         let mut file = log.reopen().unwrap();
-        let config = Arc::new(Config::default().with_paths(&[log.path().display().to_string()]));
+        let config = Arc::new(Config::default().with_paths(&[log.path().display().to_string()]).unwrap());
         let data = Data::new(Arc::clone(&config.recogniser.catalogue));
         let own = Own::new(&Registry::new()).unwrap();
         let engine = Engine::new(config, None, false, data, own.clone(), wall_clock());

@@ -3,6 +3,7 @@
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
@@ -28,6 +29,11 @@ impl FileId {
         let made = meta.created().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
         let made = made.and_then(|d| i64::try_from(d.as_nanos()).ok()).unwrap_or(0);
         Self { device: meta.dev(), inode: meta.ino(), made }
+    }
+
+    /// The identity of the file that a path means now, if there is one.
+    pub fn at(path: &Path) -> Option<Self> {
+        std::fs::metadata(path).ok().map(|meta| Self::of(&meta))
     }
 
     /// Whether the file has this number on its device.

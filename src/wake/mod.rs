@@ -7,7 +7,6 @@
 mod files;
 mod folders;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -63,27 +62,9 @@ fn well(healthy: &AtomicBool) {
     }
 }
 
-/// The folder in which new files of a glob appear, and whether they appear below it too.
-pub fn folder_of(pattern: &str) -> (PathBuf, bool) {
-    let wild = pattern.find(['*', '?', '[']);
-    let fixed = wild.map_or(pattern, |at| &pattern[..at]);
-    let folder = fixed.rfind('/').map_or(".", |at| if at == 0 { "/" } else { &fixed[..at] });
-    let below = wild.is_some_and(|at| pattern[at..].contains('/') || pattern[at..].starts_with("**"));
-    (PathBuf::from(folder), below)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_folder_of_a_glob_is_what_stands_before_its_first_wildcard() {
-        assert_eq!(folder_of("/var/log/app/*.log"), (PathBuf::from("/var/log/app"), false));
-        assert_eq!(folder_of("/var/log/pods/*/app/*.log"), (PathBuf::from("/var/log/pods"), true));
-        assert_eq!(folder_of("/var/log/**/*.log"), (PathBuf::from("/var/log"), true));
-        assert_eq!(folder_of("*.log"), (PathBuf::from("."), false));
-        assert_eq!(folder_of("/app.log"), (PathBuf::from("/"), false));
-    }
 
     #[test]
     fn rings_until_the_hearing_are_one() {

@@ -18,32 +18,47 @@ pub struct Exporter {
     pub port: u16,
     args: Vec<String>,
     log: PathBuf,
-    around: Option<String>,
+    setting: Setting,
+}
+
+/// Where it runs.
+#[derive(Clone)]
+enum Setting {
+    Here,
+    /// With a variable, `NAME=value`.
+    With(String),
+    /// In user and mount namespaces of its own, after a script.
+    Apart(String),
 }
 
 impl Exporter {
     /// Starts `serve` with these arguments on a free port.
     pub fn start(args: &[&str], log: &Path) -> Self {
-        Self::launch(args, log, None)
+        Self::launch(args, log, Setting::Here)
     }
 
     /// The same in user and mount namespaces of its own, in which `script` has run before.
     pub fn start_apart(script: &str, args: &[&str], log: &Path) -> Self {
-        Self::launch(args, log, Some(script.to_string()))
+        Self::launch(args, log, Setting::Apart(script.to_string()))
     }
 
-    fn launch(args: &[&str], log: &Path, around: Option<String>) -> Self {
+    /// An exporter that is told by a variable of the environment, `NAME=value`, what to do.
+    pub fn start_with(variable: &str, log: &Path) -> Self {
+        Self::launch(&[], log, Setting::With(variable.to_string()))
+    }
+
+    fn launch(args: &[&str], log: &Path, setting: Setting) -> Self {
         let port = free_port();
         let args: Vec<String> = args.iter().map(ToString::to_string).collect();
-        let child = spawn(&args, port, log, around.as_deref());
-        Self { child, port, args, log: log.to_path_buf(), around }
+        let child = spawn(&args, port, log, &setting);
+        Self { child, port, args, log: log.to_path_buf(), setting }
     }
 
     /// Kills it (SIGKILL) and starts it again.
     pub fn kill_and_restart(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        self.child = spawn(&self.args, self.port, &self.log, self.around.as_deref());
+        self.child = spawn(&self.args, self.port, &self.log, &self.setting);
     }
 
     pub fn pid(&self) -> u32 {
@@ -149,10 +164,16 @@ pub fn apart(script: &str, program: &str) -> Command {
     command
 }
 
-fn spawn(args: &[String], port: u16, log: &Path, around: Option<&str>) -> Child {
+fn spawn(args: &[String], port: u16, log: &Path, setting: &Setting) -> Child {
     let journal = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
     let exporter = env!("CARGO_BIN_EXE_zai-exporter");
-    let mut command = around.map_or_else(|| Command::new(exporter), |script| apart(script, exporter));
+    let mut command = match setting {
+        Setting::Apart(script) => apart(script, exporter),
+        Setting::Here | Setting::With(_) => Command::new(exporter),
+    };
+    if let Setting::With(variable) = setting {
+        command.envs(variable.split_once('='));
+    }
     command
         .arg("serve")
         .args(args)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::Follower;
 use super::rotation::RotationPoint;
-use crate::config::{Config, Labels, SourceConfig};
+use crate::config::{Config, Labels, LogPath, SourceConfig};
 use crate::ledger::{LabelSet, Ledger, SetId};
 use crate::source::glob_paths;
 use crate::source::identity::FileId;
@@ -81,6 +81,11 @@ impl Follower {
         }
         self.names
             .retain(|path, name| wanted.contains_key(path) || name.source != usize::MAX && !name.queue.is_empty());
+    }
+
+    /// The paths that the sources name now, before any of them is followed.
+    pub(super) fn named_now(&self) -> impl Iterator<Item = PathBuf> {
+        wanted(&self.config, &mut Reporter::default()).into_keys()
     }
 
     /// Finds out which file a name means now.
@@ -159,30 +164,31 @@ impl Follower {
 fn wanted(config: &Config, reporter: &mut Reporter) -> BTreeMap<PathBuf, Wanted> {
     let mut wanted = BTreeMap::new();
     for (index, source) in config.sources.iter().enumerate() {
-        for pattern in &source.paths {
-            let literal = !has_wildcard(pattern) || Path::new(pattern).exists();
-            let found = if literal { Ok(vec![PathBuf::from(pattern)]) } else { glob_paths(pattern) };
-            match found {
-                Ok(found) => {
-                    for path in found.into_iter().filter(|path| literal || belongs(source, path)) {
-                        wanted.entry(path).or_insert(Wanted { source: index, literal });
-                    }
+        for named in &source.paths {
+            let literal = named.literal().map(Path::to_path_buf);
+            let is_literal = literal.is_some();
+            for path in literal.map_or_else(|| found(named, reporter), |path| vec![path]) {
+                if is_literal || belongs(source, &path) {
+                    wanted.entry(path).or_insert(Wanted { source: index, literal: is_literal });
                 }
-                Err(e) => reporter.error(Path::new(pattern), &format!("cannot expand the glob: {e}")),
             }
         }
     }
     wanted
 }
 
-/// Whether a path that a glob found is to be followed.
-fn belongs(source: &SourceConfig, path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    !source.excludes(&name) && path.extension().is_none_or(|e| e != "gz")
+/// The files that a glob means now.
+fn found(path: &LogPath, reporter: &mut Reporter) -> Vec<PathBuf> {
+    let pattern = path.glob().unwrap_or_default();
+    glob_paths(pattern).unwrap_or_else(|e| {
+        reporter.error(Path::new(pattern), &format!("cannot expand the glob: {e}"));
+        Vec::new()
+    })
 }
 
-fn has_wildcard(pattern: &str) -> bool {
-    pattern.contains(['*', '?', '['])
+/// Whether a path that a glob found is to be followed.
+fn belongs(source: &SourceConfig, path: &Path) -> bool {
+    !source.excludes(path) && path.extension().is_none_or(|e| e != "gz")
 }
 
 #[cfg(test)]

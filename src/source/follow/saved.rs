@@ -1,7 +1,6 @@
 //! What is saved of the follower, and how a start takes it up again.
 
-use std::collections::HashSet;
-use std::fs;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +20,9 @@ use crate::source::tail::{Nanos, SavedTail, Tail};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedFollower {
     names: Vec<SavedName>,
+    /// Files that no name means any more, by the name they had.
+    #[serde(default)]
+    left_behind: Vec<SavedName>,
     #[serde(default)]
     finished: FinishedFiles,
 }
@@ -35,34 +37,31 @@ struct SavedName {
 impl Follower {
     /// The state as it is saved.
     pub fn save(&self, labels_of: impl Fn(SetId) -> LabelSet) -> SavedFollower {
-        let mut named: HashSet<FileId> = HashSet::new();
-        let mut saved: Vec<SavedName> = Vec::new();
-        let mut add = |path: &Path, ids: &mut dyn Iterator<Item = FileId>| {
-            let tails: Vec<&Tail> = ids.filter(|id| named.insert(*id)).filter_map(|id| self.tails.get(&id)).collect();
-            if let Some(first) = tails.first() {
-                let labels = labels_of(first.set);
-                let generations = tails.iter().map(|t| t.save()).collect();
-                saved.push(SavedName { path: path.to_path_buf(), labels, generations });
-            }
+        let mut seen: HashSet<FileId> = HashSet::new();
+        let mut save = |path: &Path, ids: &mut dyn Iterator<Item = FileId>| {
+            let tails: Vec<&Tail> = ids.filter(|id| seen.insert(*id)).filter_map(|id| self.tails.get(&id)).collect();
+            let labels = labels_of(tails.first()?.set);
+            let generations = tails.iter().map(|t| t.save()).collect();
+            Some(SavedName { path: path.to_path_buf(), labels, generations })
         };
-        for (path, name) in &self.names {
-            add(path, &mut name.queue.iter().copied());
-        }
-        for tail in self.tails.values() {
-            add(&tail.path, &mut std::iter::once(tail.id));
-        }
-        SavedFollower { names: saved, finished: self.finished.clone() }
+        let names = self.names.iter().filter_map(|(path, name)| save(path, &mut name.queue.iter().copied())).collect();
+        let left_behind = self.tails.values().filter_map(|t| save(&t.path, &mut std::iter::once(t.id))).collect();
+        SavedFollower { names, left_behind, finished: self.finished.clone() }
     }
 
-    /// Whether a saved state is about none of the logs that are followed now.
+    /// Whether a saved state is about none of the logs that are followed now, neither by name nor by file.
     pub fn is_of_other_logs(&self, saved: &SavedFollower) -> bool {
-        let patterns: Vec<&String> = self.config.sources.iter().flat_map(|s| &s.paths).collect();
+        let files = self.files_now();
         let ours = |name: &SavedName| {
-            patterns
-                .iter()
-                .any(|p| Path::new(p) == name.path || glob::Pattern::new(p).is_ok_and(|g| g.matches_path(&name.path)))
+            self.config.sources.iter().any(|s| s.names(&name.path))
+                || name.generations.iter().any(|tail| files.contains_key(&tail.id))
         };
         !saved.names.is_empty() && !saved.names.iter().any(ours)
+    }
+
+    /// The files that the sources name now.
+    fn files_now(&self) -> HashMap<FileId, PathBuf> {
+        self.named_now().filter_map(|path| Some((FileId::at(&path)?, path))).collect()
     }
 
     /// Takes up where a saved state was left: every file is found again by what it is, under whatever name, or as a copy.
@@ -71,29 +70,31 @@ impl Follower {
         self.read_from_end = false;
         self.finished = saved.finished;
         self.discover();
+        let files = self.files_now();
         let tally = &mut Tally { ledger, now };
         let mut gone = Vec::new();
-        for name in saved.names {
+        let named = saved.names.into_iter().map(|name| (name, true));
+        for (name, current) in named.chain(saved.left_behind.into_iter().map(|name| (name, false))) {
             let set = tally.ledger.open(name.labels, &self.config.recogniser.catalogue);
             for tail in name.generations {
-                match find(&tail, &name.path) {
-                    Some(found) => self.restore_tail(&name.path, tail, &found, set, now),
-                    None => gone.push((name.path.clone(), tail, set)),
+                match find(&tail, &name.path, &files) {
+                    Some(found) => self.restore_tail(&name.path, tail, &found, set, current, now),
+                    None => gone.push((name.path.clone(), tail, set, current)),
                 }
             }
         }
         // A file that is there is no copy of one that is gone: it is known by now.
-        for (path, tail, set) in gone {
-            self.restore_gone(&path, tail, set, tally);
+        for (path, tail, set, current) in gone {
+            self.restore_gone(&path, tail, set, current, tally);
         }
     }
 
-    fn restore_tail(&mut self, path: &Path, saved: SavedTail, found: &Path, set: SetId, now: Millis) {
+    fn restore_tail(&mut self, path: &Path, saved: SavedTail, found: &Path, set: SetId, current: bool, now: Millis) {
         let id = saved.id;
         match Tail::resume(saved, found, set, now) {
             Ok(tail) => {
                 self.tails.insert(id, tail);
-                if let Some(name) = self.names.get_mut(path) {
+                if let Some(name) = self.names.get_mut(path).filter(|_| current) {
                     name.queue.push_back(id);
                 }
             }
@@ -102,7 +103,7 @@ impl Follower {
     }
 
     /// The file is gone: its rest is read from a copy, if there is one, and what came after it is looked for later.
-    fn restore_gone(&mut self, path: &Path, saved: SavedTail, set: SetId, tally: &mut Tally<'_>) {
+    fn restore_gone(&mut self, path: &Path, saved: SavedTail, set: SetId, current: bool, tally: &mut Tally<'_>) {
         let gone = RotationPoint { born: saved.born, written: saved.written };
         let fate = Fate::Gone { written: saved.written, deleted: saved.deleted.unwrap_or(Nanos::MAX) };
         let cut = Cut { path, id: saved.id, position: saved.position, mark: &saved.mark, set, fate };
@@ -112,18 +113,21 @@ impl Follower {
         }
         // Another generation follows under the same name, if there is one: it goes on from here.
         self.count_held(&progress, set, tally);
-        if let Some(name) = self.names.get_mut(path) {
+        if let Some(name) = self.names.get_mut(path).filter(|_| current) {
             name.gone = Some(gone);
         }
     }
 }
 
-/// Where a file is now: under the name it had, or another in the same folder.
-fn find(saved: &SavedTail, path: &Path) -> Option<PathBuf> {
+/// Where a file is now: under the name it had, another that is followed, or another in the same folder.
+fn find(saved: &SavedTail, path: &Path, followed: &HashMap<FileId, PathBuf>) -> Option<PathBuf> {
     for candidate in [saved.path.as_path(), path] {
-        if fs::metadata(candidate).is_ok_and(|meta| FileId::of(&meta) == saved.id) {
+        if FileId::at(candidate) == Some(saved.id) {
             return Some(candidate.to_path_buf());
         }
+    }
+    if let Some(path) = followed.get(&saved.id) {
+        return Some(path.clone());
     }
     let relatives = relatives(path, Some(saved.id)).unwrap_or_default();
     // A generation of this log with the same number may have been cut since, or be another that the number was given to:

@@ -2,7 +2,6 @@
 //! makes one, compressed or not), and then it is read from its beginning.
 
 use std::cmp::Reverse;
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -133,7 +132,7 @@ impl Follower {
     fn unseen_copies(&mut self, path: &Path, id: FileId, after: Nanos, cut: Option<Original>) -> Vec<Relative> {
         let Some(tail) = self.tails.get(&id) else { return Vec::new() };
         // A file that is copied and cut keeps its name; beside one that was renamed there are other generations, not copies.
-        let keeps_its_name = self.names.contains_key(path) && fs::metadata(path).is_ok_and(|m| FileId::of(&m) == id);
+        let keeps_its_name = self.names.contains_key(path) && FileId::at(path) == Some(id);
         if !keeps_its_name {
             return Vec::new();
         }
