@@ -55,7 +55,8 @@ async fn run(args: Serve) -> Result<(), Failure> {
         appeared: Bell::new(handle.waker()),
         healthy: Arc::clone(&healthy),
     };
-    tokio::spawn(wake::watch_files(list, bells.changed.clone(), healthy));
+    let read = own.read_bytes.clone();
+    tokio::spawn(wake::watch_files(list, bells.changed.clone(), healthy, move || read.get()));
     let thread = runner::start(engine, own.clone(), &handle, mailbox, bells, Intervals::default());
     let (thread, ended) = thread.map_err(|e| Failure::runtime(format!("cannot start the engine's thread: {e}")))?;
 

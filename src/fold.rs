@@ -159,6 +159,8 @@ impl Fold {
             tell(Event::Failure(call.identity, time));
         }
         answer(&mut call, failure, tell);
+        // Most logs have one call open, and there may be thousands of logs.
+        self.calls.reserve_exact(usize::from(self.calls.is_empty()));
         self.calls.push_back(call);
     }
 

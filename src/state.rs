@@ -75,6 +75,9 @@ pub trait Disk: fmt::Debug + Send {
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()>;
 }
 
+/// Up to this size the buffer of a commit is kept for the next.
+const KEPT_BUFFER: usize = 256 << 10;
+
 /// The real disk.
 #[derive(Debug, Default)]
 pub struct RealDisk;
@@ -187,14 +190,15 @@ impl Store {
     /// Commits a state: from now on a kill leaves it.
     pub fn commit(&mut self, ledger: ledger::Saved, follower: SavedFollower) -> io::Result<()> {
         let state = State { sequence: self.sequence + 1, ledger, follower };
-        let body = serde_json::to_vec(&state).map_err(io::Error::other)?;
         self.buffer.clear();
-        writeln!(self.buffer, "{MAGIC} {VERSION} {:016x} {}", xxh3_64(&body), body.len())?;
-        self.buffer.extend_from_slice(&body);
+        write_state(&mut self.buffer, &state)?;
         let (current, new) = (self.file(CURRENT), self.file(NEW));
         self.disk.write(&new, &self.buffer)?;
         self.disk.rename(&new, &current)?;
         self.sequence += 1;
+        if self.buffer.capacity() > KEPT_BUFFER {
+            self.buffer = Vec::new();
+        }
         Ok(())
     }
 
@@ -218,6 +222,17 @@ impl Store {
     fn file(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
+}
+
+/// Writes a state file: a line with the checksum and the length of what follows it, in a width that does not depend on them.
+fn write_state(out: &mut Vec<u8>, state: &State) -> io::Result<()> {
+    let header = |checksum: u64, length: usize| format!("{MAGIC} {VERSION} {checksum:016x} {length:012}\n");
+    out.extend_from_slice(header(0, 0).as_bytes());
+    let body = out.len();
+    serde_json::to_writer(&mut *out, state).map_err(io::Error::other)?;
+    let (checksum, length) = (xxh3_64(&out[body..]), out.len() - body);
+    out[..body].copy_from_slice(header(checksum, length).as_bytes());
+    Ok(())
 }
 
 impl State {

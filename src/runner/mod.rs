@@ -245,7 +245,7 @@ impl Runner {
     fn rewatch(&mut self) {
         self.tell_of_files(Some(self.engine.watched()));
         let config = Arc::clone(self.engine.config());
-        for path in config.sources.iter().flat_map(|s| &s.paths) {
+        for path in config.sources.iter().flat_map(|s| &s.paths).filter(|p| p.glob().is_some()) {
             let (folder, below) = path.folder();
             self.folders.watch(folder, below);
         }

@@ -4,11 +4,15 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use notify::event::ModifyKind;
 use notify::{ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::{Bell, unhealthy, well};
+
+/// How long the watcher's thread rests after it was told of a write, which is none of its business.
+const REST: Duration = Duration::from_millis(50);
 
 /// Watches of folders.
 #[derive(Debug)]
@@ -23,9 +27,14 @@ impl Folders {
     /// they hold changes.
     pub fn new(bell: Bell, contents: bool) -> Self {
         let healthy = Arc::new(AtomicBool::new(true));
+        let mut rested = Instant::now();
         let watcher = notify::recommended_watcher(move |event| {
             if tells(&event, contents) {
                 bell.ring();
+            } else if rested.elapsed() >= REST {
+                // Every write to a file in the folder is told. While this thread rests, the system folds those to one file into one.
+                std::thread::sleep(REST);
+                rested = Instant::now();
             }
         });
         let watcher = match watcher {

@@ -19,10 +19,13 @@ const SLICE: u64 = 4 << 20;
 /// How much one look reads before it returns, so that a scrape need not wait for a backlog.
 const LOOK: u64 = 16 << 20;
 
+/// How much more for each followed name: to look at them all again costs, too.
+const LOOK_PER_NAME: u64 = 8 << 10;
+
 impl Follower {
     /// Reads the first generation of every name, and those left behind. Returns whether there is more.
     pub(super) fn read_all(&mut self, paths: &[PathBuf], tally: &mut Tally<'_>) -> bool {
-        let mut budget = LOOK;
+        let mut budget = LOOK + LOOK_PER_NAME * paths.len() as u64;
         let mut more = false;
         for path in paths {
             more |= self.read_queue(path, &mut budget, tally);
