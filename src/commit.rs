@@ -66,7 +66,7 @@ impl Commits {
     }
 
     /// Writes counts and positions. When that fails counting goes on, and the next commit tries again.
-    pub fn write(&mut self, saved: impl FnOnce() -> (ledger::Saved, SavedFollower), now: Millis) -> bool {
+    pub fn write<'a>(&mut self, saved: impl FnOnce() -> (ledger::Saved, SavedFollower<'a>), now: Millis) -> bool {
         let write = |store: &mut Store| {
             let (ledger, follower) = saved();
             store.commit(ledger, follower)

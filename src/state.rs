@@ -31,13 +31,13 @@ const KEPT: &str = "state.json.keep";
 
 /// Counts and positions of one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct State {
+pub struct State<'a> {
     /// Grows with each commit.
     pub sequence: u64,
     /// The counts.
     pub ledger: ledger::Saved,
     /// The positions.
-    pub follower: SavedFollower,
+    pub follower: SavedFollower<'a>,
 }
 
 /// Why a state file cannot be used.
@@ -121,7 +121,7 @@ pub struct Store {
 #[derive(Debug, Default)]
 pub struct Found {
     /// The last commit that can be used; none at the first start.
-    pub state: Option<Box<State>>,
+    pub state: Option<Box<State<'static>>>,
     /// Why a later one cannot be used, and the name under which it was kept aside.
     pub unusable: Option<(Fault, PathBuf)>,
 }
@@ -188,7 +188,7 @@ impl Store {
     }
 
     /// Commits a state: from now on a kill leaves it.
-    pub fn commit(&mut self, ledger: ledger::Saved, follower: SavedFollower) -> io::Result<()> {
+    pub fn commit(&mut self, ledger: ledger::Saved, follower: SavedFollower<'_>) -> io::Result<()> {
         let state = State { sequence: self.sequence + 1, ledger, follower };
         self.buffer.clear();
         write_state(&mut self.buffer, &state)?;
@@ -225,7 +225,7 @@ impl Store {
 }
 
 /// Writes a state file: a line with the checksum and the length of what follows it, in a width that does not depend on them.
-fn write_state(out: &mut Vec<u8>, state: &State) -> io::Result<()> {
+fn write_state(out: &mut Vec<u8>, state: &State<'_>) -> io::Result<()> {
     let header = |checksum: u64, length: usize| format!("{MAGIC} {VERSION} {checksum:016x} {length:012}\n");
     out.extend_from_slice(header(0, 0).as_bytes());
     let body = out.len();
@@ -235,7 +235,7 @@ fn write_state(out: &mut Vec<u8>, state: &State) -> io::Result<()> {
     Ok(())
 }
 
-impl State {
+impl State<'_> {
     /// Whether this state, which was written whole and not renamed yet, comes after the one that was committed. Only what a
     /// newer version wrote does not give way to it.
     fn completes(&self, committed: Option<&Result<Self, Fault>>) -> bool {
@@ -248,7 +248,7 @@ impl State {
 }
 
 /// Reads a state file, if there is one.
-fn read(path: &Path) -> io::Result<Option<Result<State, Fault>>> {
+fn read(path: &Path) -> io::Result<Option<Result<State<'static>, Fault>>> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(parse(&bytes))),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -260,7 +260,7 @@ fn read(path: &Path) -> io::Result<Option<Result<State, Fault>>> {
 }
 
 /// Reads the bytes of a state file.
-pub fn parse(bytes: &[u8]) -> Result<State, Fault> {
+pub fn parse(bytes: &[u8]) -> Result<State<'static>, Fault> {
     let end = memchr::memchr(b'\n', &bytes[..bytes.len().min(128)]).ok_or(Fault::Foreign)?;
     let header = std::str::from_utf8(&bytes[..end]).map_err(|_| Fault::Foreign)?;
     let mut words = header.split(' ');

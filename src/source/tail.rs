@@ -1,5 +1,6 @@
 //! One open file that is read as it grows.
 
+use std::borrow::Cow;
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -47,19 +48,19 @@ pub struct Tail {
     file: File,
 }
 
-/// A tail as it is saved.
+/// A tail as it is saved: borrowed for saving, since there may be thousands, and owned when it was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SavedTail {
+pub struct SavedTail<'a> {
     /// Which file it is.
     pub id: FileId,
     /// The name it was last known by.
-    pub path: PathBuf,
+    pub path: Cow<'a, Path>,
     /// How far it was read.
     pub position: u64,
     /// What it held there.
-    pub mark: Mark,
+    pub mark: Cow<'a, Mark>,
     /// What its bytes have told so far.
-    pub progress: Progress,
+    pub progress: Cow<'a, Progress>,
     /// When it was made.
     pub born: Nanos,
     /// Copies of it that were made after this were never seen.
@@ -105,15 +106,15 @@ impl Tail {
     }
 
     /// Opens a file that was followed before, at `path`, where it was left.
-    pub fn resume(saved: SavedTail, path: &Path, set: usize, now: Millis) -> io::Result<Self> {
+    pub fn resume(saved: SavedTail<'_>, path: &Path, set: usize, now: Millis) -> io::Result<Self> {
         let file = open(path)?;
         let meta = file.metadata()?;
         let mut tail = Self::of(file, path, &meta, set, now);
         tail.position = saved.position;
         tail.copied = saved.copied;
         tail.compared = 0;
-        tail.mark = saved.mark;
-        tail.progress = saved.progress;
+        tail.mark = saved.mark.into_owned();
+        tail.progress = saved.progress.into_owned();
         tail.mark.refresh(&tail.file, tail.position)?;
         Ok(tail)
     }
@@ -140,13 +141,13 @@ impl Tail {
     }
 
     /// The tail as it is saved.
-    pub fn save(&self) -> SavedTail {
+    pub fn save(&self) -> SavedTail<'_> {
         SavedTail {
             id: self.id,
-            path: self.path.clone(),
+            path: Cow::Borrowed(&self.path),
             position: self.position,
-            mark: self.mark.clone(),
-            progress: self.progress.clone(),
+            mark: Cow::Borrowed(&self.mark),
+            progress: Cow::Borrowed(&self.progress),
             born: self.born,
             copied: self.copied,
             written: self.written,

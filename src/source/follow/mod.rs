@@ -39,7 +39,8 @@ pub const QUIET_MILLIS: Millis = 2_000;
 pub struct Follower {
     config: Arc<Config>,
     names: BTreeMap<PathBuf, Name>,
-    tails: HashMap<FileId, Tail>,
+    /// Boxed: the table is twice as large as what it holds.
+    tails: HashMap<FileId, Box<Tail>>,
     finished: FinishedFiles,
     labels: LabelValues,
     reader: Reader,
@@ -114,7 +115,7 @@ impl Follower {
     pub fn held(&self, now: Millis) -> Vec<(SetId, Event)> {
         let quiet =
             |t: &&Tail| now - t.written.max(t.grown) >= QUIET_MILLIS || now - t.written >= QUIET_MILLIS && t.lag() == 0;
-        self.tails.values().filter(quiet).flat_map(|t| t.progress.held().map(|e| (t.set, e))).collect()
+        self.tails.values().map(Box::as_ref).filter(quiet).flat_map(|t| t.progress.held().map(|e| (t.set, e))).collect()
     }
 
     /// What happened since the last call.
@@ -135,7 +136,7 @@ impl Follower {
     /// Files open, names waited for, bytes unread.
     pub fn totals(&self) -> (usize, usize, u64) {
         let waiting = self.names.values().filter(|n| n.literal && n.queue.is_empty()).count();
-        (self.tails.len(), waiting, self.tails.values().map(Tail::lag).sum())
+        (self.tails.len(), waiting, self.tails.values().map(|t| t.lag()).sum())
     }
 
     /// Every followed name, for the status page.
@@ -145,7 +146,7 @@ impl Follower {
             Followed {
                 path: path.clone(),
                 position: tail.map_or(0, |t| t.position),
-                lag: name.queue.iter().filter_map(|id| self.tails.get(id)).map(Tail::lag).sum(),
+                lag: name.queue.iter().filter_map(|id| self.tails.get(id)).map(|t| t.lag()).sum(),
                 written: tail.map_or(0, |t| t.written),
                 trouble: name.trouble.clone(),
             }

@@ -73,7 +73,7 @@ impl Follower {
 
     /// Reads a file, up to a slice. Returns whether there is more.
     pub(super) fn read_tail(&mut self, id: FileId, budget: &mut u64, tally: &mut Tally<'_>) -> bool {
-        let Some(state) = self.tails.get_mut(&id).map(Tail::state) else { return false };
+        let Some(state) = self.tails.get_mut(&id).map(|t| t.state()) else { return false };
         match state {
             Ok(State::Quiet) => return false,
             Ok(State::Grown) => {}

@@ -1,5 +1,6 @@
 //! A name means another file than before: what came between the two, and where the new one is read from.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::io;
 use std::path::Path;
@@ -53,7 +54,7 @@ impl Follower {
         }
         if let Some(tail) = opened {
             self.reporter.opened(path, tail.position);
-            self.tails.entry(id).or_insert(tail);
+            self.tails.entry(id).or_insert_with(|| Box::new(tail));
         }
         if let Some(tail) = self.tails.get_mut(&id) {
             tail.path = path.to_path_buf();
@@ -72,10 +73,10 @@ impl Follower {
         if let Some(done) = self.finished.take(id) {
             let saved = SavedTail {
                 id,
-                path: path.to_path_buf(),
+                path: Cow::Borrowed(path),
                 position: done.position,
-                mark: done.mark,
-                progress: Progress::default(),
+                mark: Cow::Owned(done.mark),
+                progress: Cow::default(),
                 born: 0,
                 copied: 0,
                 written: 0,
@@ -147,7 +148,7 @@ impl Follower {
             if let Some(name) = self.names.get_mut(path) {
                 name.queue.push_back(tail.id);
             }
-            self.tails.insert(tail.id, tail);
+            self.tails.insert(tail.id, Box::new(tail));
         }
     }
 

@@ -1,5 +1,6 @@
 //! What is saved of the follower, and how a start takes it up again.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -18,41 +19,42 @@ use crate::source::tail::{Nanos, SavedTail, Tail};
 
 /// The follower's state as it is saved.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SavedFollower {
-    names: Vec<SavedName>,
+pub struct SavedFollower<'a> {
+    names: Vec<SavedName<'a>>,
     /// Files that no name means any more, by the name they had.
     #[serde(default)]
-    left_behind: Vec<SavedName>,
+    left_behind: Vec<SavedName<'a>>,
     #[serde(default)]
-    finished: FinishedFiles,
+    finished: Cow<'a, FinishedFiles>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct SavedName {
-    path: PathBuf,
+struct SavedName<'a> {
+    path: Cow<'a, Path>,
     labels: LabelSet,
-    generations: Vec<SavedTail>,
+    generations: Vec<SavedTail<'a>>,
 }
 
 impl Follower {
     /// The state as it is saved.
-    pub fn save(&self, labels_of: impl Fn(SetId) -> LabelSet) -> SavedFollower {
+    pub fn save<'a>(&'a self, labels_of: impl Fn(SetId) -> LabelSet) -> SavedFollower<'a> {
         let mut seen: HashSet<FileId> = HashSet::new();
-        let mut save = |path: &Path, ids: &mut dyn Iterator<Item = FileId>| {
-            let tails: Vec<&Tail> = ids.filter(|id| seen.insert(*id)).filter_map(|id| self.tails.get(&id)).collect();
+        let mut save = |path: &'a Path, ids: &mut dyn Iterator<Item = FileId>| {
+            let ids = ids.filter(|id| seen.insert(*id));
+            let tails: Vec<&'a Tail> = ids.filter_map(|id| self.tails.get(&id)).map(Box::as_ref).collect();
             let labels = labels_of(tails.first()?.set);
             let generations = tails.iter().map(|t| t.save()).collect();
-            Some(SavedName { path: path.to_path_buf(), labels, generations })
+            Some(SavedName { path: Cow::Borrowed(path), labels, generations })
         };
         let names = self.names.iter().filter_map(|(path, name)| save(path, &mut name.queue.iter().copied())).collect();
         let left_behind = self.tails.values().filter_map(|t| save(&t.path, &mut std::iter::once(t.id))).collect();
-        SavedFollower { names, left_behind, finished: self.finished.clone() }
+        SavedFollower { names, left_behind, finished: Cow::Borrowed(&self.finished) }
     }
 
     /// Whether a saved state is about none of the logs that are followed now, neither by name nor by file.
-    pub fn is_of_other_logs(&self, saved: &SavedFollower) -> bool {
+    pub fn is_of_other_logs(&self, saved: &SavedFollower<'_>) -> bool {
         let files = self.files_now();
-        let ours = |name: &SavedName| {
+        let ours = |name: &SavedName<'_>| {
             self.config.sources.iter().any(|s| s.names(&name.path))
                 || name.generations.iter().any(|tail| files.contains_key(&tail.id))
         };
@@ -65,10 +67,10 @@ impl Follower {
     }
 
     /// Takes up where a saved state was left: every file is found again by what it is, under whatever name, or as a copy.
-    pub fn restore(&mut self, saved: SavedFollower, ledger: &mut Ledger, now: Millis) {
+    pub fn restore(&mut self, saved: SavedFollower<'_>, ledger: &mut Ledger, now: Millis) {
         // A file that is known is not new, whatever was asked for the first start.
         self.read_from_end = false;
-        self.finished = saved.finished;
+        self.finished = saved.finished.into_owned();
         self.discover();
         let files = self.files_now();
         let tally = &mut Tally { ledger, now };
@@ -89,11 +91,19 @@ impl Follower {
         }
     }
 
-    fn restore_tail(&mut self, path: &Path, saved: SavedTail, found: &Path, set: SetId, current: bool, now: Millis) {
+    fn restore_tail(
+        &mut self,
+        path: &Path,
+        saved: SavedTail<'_>,
+        found: &Path,
+        set: SetId,
+        current: bool,
+        now: Millis,
+    ) {
         let id = saved.id;
         match Tail::resume(saved, found, set, now) {
             Ok(tail) => {
-                self.tails.insert(id, tail);
+                self.tails.insert(id, Box::new(tail));
                 if let Some(name) = self.names.get_mut(path).filter(|_| current) {
                     name.queue.push_back(id);
                 }
@@ -103,11 +113,11 @@ impl Follower {
     }
 
     /// The file is gone: its rest is read from a copy, if there is one, and what came after it is looked for later.
-    fn restore_gone(&mut self, path: &Path, saved: SavedTail, set: SetId, current: bool, tally: &mut Tally<'_>) {
+    fn restore_gone(&mut self, path: &Path, saved: SavedTail<'_>, set: SetId, current: bool, tally: &mut Tally<'_>) {
         let gone = RotationPoint { born: saved.born, written: saved.written };
         let fate = Fate::Gone { written: saved.written, deleted: saved.deleted.unwrap_or(Nanos::MAX) };
         let cut = Cut { path, id: saved.id, position: saved.position, mark: &saved.mark, set, fate };
-        let mut progress = saved.progress;
+        let mut progress = saved.progress.into_owned();
         if self.recover_copy(&cut, &mut progress, tally).is_none() {
             self.reporter.lost(path);
         }
@@ -120,8 +130,8 @@ impl Follower {
 }
 
 /// Where a file is now: under the name it had, another that is followed, or another in the same folder.
-fn find(saved: &SavedTail, path: &Path, followed: &HashMap<FileId, PathBuf>) -> Option<PathBuf> {
-    for candidate in [saved.path.as_path(), path] {
+fn find(saved: &SavedTail<'_>, path: &Path, followed: &HashMap<FileId, PathBuf>) -> Option<PathBuf> {
+    for candidate in [saved.path.as_ref(), path] {
         if FileId::at(candidate) == Some(saved.id) {
             return Some(candidate.to_path_buf());
         }
