@@ -3,7 +3,7 @@
 mod series;
 mod snapshot;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +67,8 @@ impl Tally {
 pub struct Ledger {
     sets: Vec<(LabelSet, Counts)>,
     by_labels: HashMap<LabelSet, SetId>,
+    /// Sets whose series are there.
+    opened: HashSet<SetId>,
     unknown_codes: BTreeSet<u32>,
     limit: Limit,
     look_alikes: u64,
@@ -104,6 +106,9 @@ impl Ledger {
     /// The id of a label set, whose series are there from now on.
     pub fn open(&mut self, labels: LabelSet, catalogue: &Catalogue) -> SetId {
         let id = self.set(labels);
+        if !self.opened.insert(id) {
+            return id;
+        }
         let (labels, counts) = &mut self.sets[id];
         let all = labels.is_empty();
         for row in catalogue.rows().iter().filter(|r| all || PAGING.contains(&r.condition)) {
@@ -178,6 +183,7 @@ impl Ledger {
 
     /// Makes the series of a new catalogue's rows.
     pub fn reopen(&mut self, catalogue: &Catalogue) {
+        self.opened.clear();
         for labels in self.label_sets() {
             self.open(labels, catalogue);
         }

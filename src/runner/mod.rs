@@ -117,7 +117,7 @@ pub fn start(
     watch: Watch,
     intervals: Intervals,
 ) -> std::io::Result<(JoinHandle<()>, oneshot::Receiver<()>)> {
-    let folders = Folders::new(watch.appeared.clone(), false);
+    let folders = Folders::new(watch.appeared.clone(), watch.changed.clone());
     let ready = Arc::clone(&handle.ready);
     let pace = Pace::new(intervals, Instant::now());
     let runner = Runner { engine, own, mailbox, watch, folders, ready, pace, mode: None, waiting: Vec::new() };
@@ -243,12 +243,15 @@ impl Runner {
 
     /// Tells the watchers what there is to watch.
     fn rewatch(&mut self) {
-        self.tell_of_files(Some(self.engine.watched()));
         let config = Arc::clone(self.engine.config());
         for path in config.sources.iter().flat_map(|s| &s.paths).filter(|p| p.glob().is_some()) {
             let (folder, below) = path.folder();
             self.folders.watch(folder, below);
         }
+        // Ten thousand files in a folder need one watch, not ten thousand.
+        let mut files = self.engine.watched();
+        files.retain(|path| !self.folders.cover(path));
+        self.tell_of_files(Some(files));
         self.note_mode();
     }
 

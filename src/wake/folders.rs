@@ -1,4 +1,4 @@
-//! Folders, watched by `notify`: where the files of globs appear, and the configuration's.
+//! Folders, watched by `notify`: those of globs, which tell of all files in them by a single watch, and the configuration's.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use notify::{ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Wat
 
 use super::{Bell, unhealthy, well};
 
-/// How long the watcher's thread rests after it was told of a write, which is none of its business.
+/// How long the watcher's thread rests after it was told of a write.
 const REST: Duration = Duration::from_millis(50);
 
 /// Watches of folders.
@@ -23,18 +23,21 @@ pub struct Folders {
 }
 
 impl Folders {
-    /// A watcher that rings `bell` when files in the folders come, go, or change their names; with `contents`, also when what
-    /// they hold changes.
-    pub fn new(bell: Bell, contents: bool) -> Self {
+    /// A watcher that rings `appeared` when files in the folders come, go, or change their names, and `changed` when what they
+    /// hold changes.
+    pub fn new(appeared: Bell, changed: Bell) -> Self {
         let healthy = Arc::new(AtomicBool::new(true));
         let mut rested = Instant::now();
-        let watcher = notify::recommended_watcher(move |event| {
-            if tells(&event, contents) {
-                bell.ring();
-            } else if rested.elapsed() >= REST {
-                // Every write to a file in the folder is told. While this thread rests, the system folds those to one file into one.
-                std::thread::sleep(REST);
-                rested = Instant::now();
+        let watcher = notify::recommended_watcher(move |event| match told(&event) {
+            Told::Nothing => {}
+            Told::Appeared => appeared.ring(),
+            Told::Changed => {
+                changed.ring();
+                // Every single write is told. While this thread rests, the system folds those to one file into one.
+                if rested.elapsed() >= REST {
+                    std::thread::sleep(REST);
+                    rested = Instant::now();
+                }
             }
         });
         let watcher = match watcher {
@@ -68,20 +71,36 @@ impl Folders {
         }
     }
 
+    /// Whether changes of a file are told of by a watch of its folder: what a link leads to lies elsewhere.
+    pub fn cover(&self, path: &Path) -> bool {
+        let Some(folder) = path.parent() else { return false };
+        let watched = |above: &Path, below: bool| self.watched.contains(&(above.to_path_buf(), below));
+        let covered = watched(folder, false) || folder.ancestors().any(|above| watched(above, true));
+        covered && std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file())
+    }
+
     /// Whether all folders are watched.
     pub fn healthy(&self) -> bool {
         self.healthy.load(Ordering::Acquire)
     }
 }
 
-/// Whether an event is a reason to look. Being read is none: the exporter's own reading would wake it without end.
-fn tells(event: &notify::Result<Event>, contents: bool) -> bool {
+/// What an event is a reason for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    Appeared,
+    Changed,
+}
+
+/// Being read is no reason: the exporter's own reading would wake it without end.
+fn told(event: &notify::Result<Event>) -> Told {
     match event.as_ref().map(|e| e.kind) {
-        Ok(EventKind::Access(_)) => false,
-        Ok(EventKind::Modify(ModifyKind::Name(_))) => true,
-        Ok(EventKind::Modify(_)) => contents,
+        Ok(EventKind::Access(_)) => Told::Nothing,
+        Ok(EventKind::Modify(ModifyKind::Name(_))) => Told::Appeared,
+        Ok(EventKind::Modify(_)) => Told::Changed,
         // Files come and go, the queue ran over, or something is wrong: look again.
-        Ok(_) | Err(_) => true,
+        Ok(_) | Err(_) => Told::Appeared,
     }
 }
 
@@ -98,8 +117,8 @@ mod tests {
     #[test]
     fn an_overrun_queue_and_an_error_are_reasons_to_look() {
         let overrun = Event::new(EventKind::Other).set_flag(Flag::Rescan);
-        assert!(tells(&Ok(overrun), false));
-        assert!(tells(&Err(notify::Error::generic("the watcher broke")), false));
+        assert_eq!(told(&Ok(overrun)), Told::Appeared);
+        assert_eq!(told(&Err(notify::Error::generic("the watcher broke"))), Told::Appeared);
     }
 
     #[test]
@@ -109,10 +128,29 @@ mod tests {
             EventKind::Remove(RemoveKind::Folder),
             EventKind::Modify(ModifyKind::Name(RenameMode::To)),
         ] {
-            assert!(tells(&Ok(Event::new(kind)), false), "{kind:?}");
+            assert_eq!(told(&Ok(Event::new(kind))), Told::Appeared, "{kind:?}");
         }
-        assert!(!tells(&Ok(Event::new(EventKind::Access(AccessKind::Read))), true));
+        assert_eq!(told(&Ok(Event::new(EventKind::Access(AccessKind::Read)))), Told::Nothing);
         let written = Ok(Event::new(EventKind::Modify(ModifyKind::Data(DataChange::Content))));
-        assert!(tells(&written, true) && !tells(&written, false));
+        assert_eq!(told(&written), Told::Changed);
+    }
+
+    #[test]
+    fn a_folder_covers_its_files_and_no_links() {
+        let folder = tempfile::tempdir().unwrap();
+        let [flat, deep] = ["flat", "deep"].map(|name| folder.path().join(name));
+        let files = [flat.join("a.log"), flat.join("below/a.log"), deep.join("below/a.log")];
+        for file in &files {
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, "").unwrap();
+        }
+        let link = flat.join("link.log");
+        std::os::unix::fs::symlink(&files[2], &link).unwrap();
+        let bell = Bell::new(|| ());
+        let mut folders = Folders::new(bell.clone(), bell);
+        folders.watch(&flat, false);
+        folders.watch(&deep, true);
+        assert_eq!(files.each_ref().map(|file| folders.cover(file)), [true, false, true]);
+        assert!(!folders.cover(&link) && !folders.cover(&flat.join("gone.log")));
     }
 }
