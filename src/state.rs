@@ -13,7 +13,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::ledger;
 use crate::source::SavedFollower;
@@ -63,8 +63,10 @@ impl fmt::Display for Fault {
 
 /// The system calls of a commit, so that a test can end the process between any two of them.
 pub trait Disk: fmt::Debug + Send {
-    /// Creates or empties a file and writes all of it.
+    /// Creates or empties a file and writes these bytes to it.
     fn write(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+    /// Writes these bytes to the end of a file.
+    fn append(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()>;
     /// Makes a file's content, or the names in a folder, survive a loss of power.
     fn sync(&mut self, path: &Path) -> io::Result<()>;
     /// Gives a file another name besides.
@@ -75,8 +77,8 @@ pub trait Disk: fmt::Debug + Send {
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()>;
 }
 
-/// Up to this size the buffer of a commit is kept for the next.
-const KEPT_BUFFER: usize = 256 << 10;
+/// A state is written in pieces of this size: that of thousands of logs never stands in memory as a whole.
+const PIECE: usize = 128 << 10;
 
 /// The real disk.
 #[derive(Debug, Default)]
@@ -87,6 +89,10 @@ impl Disk for RealDisk {
         // The parts of a split line may be in it: nobody else's to read.
         let mut options = fs::OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600).open(path)?.write_all(bytes)
+    }
+
+    fn append(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        fs::OpenOptions::new().append(true).open(path)?.write_all(bytes)
     }
 
     fn sync(&mut self, path: &Path) -> io::Result<()> {
@@ -190,15 +196,10 @@ impl Store {
     /// Commits a state: from now on a kill leaves it.
     pub fn commit(&mut self, ledger: ledger::Saved, follower: SavedFollower<'_>) -> io::Result<()> {
         let state = State { sequence: self.sequence + 1, ledger, follower };
-        self.buffer.clear();
-        write_state(&mut self.buffer, &state)?;
         let (current, new) = (self.file(CURRENT), self.file(NEW));
-        self.disk.write(&new, &self.buffer)?;
+        Pieces::new(self.disk.as_mut(), &new, &mut self.buffer).write_state(&state)?;
         self.disk.rename(&new, &current)?;
         self.sequence += 1;
-        if self.buffer.capacity() > KEPT_BUFFER {
-            self.buffer = Vec::new();
-        }
         Ok(())
     }
 
@@ -224,15 +225,52 @@ impl Store {
     }
 }
 
-/// Writes a state file: a line with the checksum and the length of what follows it, in a width that does not depend on them.
-fn write_state(out: &mut Vec<u8>, state: &State<'_>) -> io::Result<()> {
-    let header = |checksum: u64, length: usize| format!("{MAGIC} {VERSION} {checksum:016x} {length:012}\n");
-    out.extend_from_slice(header(0, 0).as_bytes());
-    let body = out.len();
-    serde_json::to_writer(&mut *out, state).map_err(io::Error::other)?;
-    let (checksum, length) = (xxh3_64(&out[body..]), out.len() - body);
-    out[..body].copy_from_slice(header(checksum, length).as_bytes());
-    Ok(())
+/// Writes a state file in pieces: a line that says what it is, the state, and a line with the checksum and the length of the two
+/// before it.
+struct Pieces<'a> {
+    disk: &'a mut dyn Disk,
+    path: &'a Path,
+    buffer: &'a mut Vec<u8>,
+    hash: Xxh3,
+    written: usize,
+}
+
+impl<'a> Pieces<'a> {
+    fn new(disk: &'a mut dyn Disk, path: &'a Path, buffer: &'a mut Vec<u8>) -> Self {
+        buffer.clear();
+        Self { disk, path, buffer, hash: Xxh3::new(), written: 0 }
+    }
+
+    fn write_state(mut self, state: &State<'_>) -> io::Result<()> {
+        writeln!(self, "{MAGIC} {VERSION}")?;
+        serde_json::to_writer(&mut self, state).map_err(io::Error::from)?;
+        let mut hash = self.hash.clone();
+        hash.update(self.buffer);
+        let length = self.written + self.buffer.len();
+        write!(self.buffer, "\n{:016x} {length}\n", hash.digest())?;
+        self.flush()
+    }
+}
+
+impl io::Write for Pieces<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.buffer.len() + bytes.len() > PIECE {
+            self.flush()?;
+        }
+        self.buffer.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.hash.update(self.buffer);
+        match self.written {
+            0 => self.disk.write(self.path, self.buffer)?,
+            _ => self.disk.append(self.path, self.buffer)?,
+        }
+        self.written += self.buffer.len();
+        self.buffer.clear();
+        Ok(())
+    }
 }
 
 impl State<'_> {
@@ -274,13 +312,21 @@ pub fn parse(bytes: &[u8]) -> Result<State<'static>, Fault> {
     if version > VERSION {
         return Err(Fault::Newer(version));
     }
-    let checksum = words.next().and_then(|w| u64::from_str_radix(w, 16).ok()).ok_or(Fault::Torn)?;
-    let length: usize = words.next().and_then(|w| w.parse().ok()).ok_or(Fault::Torn)?;
-    let body = &bytes[end + 1..];
-    if body.len() != length || xxh3_64(body) != checksum {
+    let (state, seal) = sealed(bytes).ok_or(Fault::Torn)?;
+    let (checksum, length) = seal.split_once(' ').ok_or(Fault::Torn)?;
+    let checksum = u64::from_str_radix(checksum, 16).map_err(|_| Fault::Torn)?;
+    if length.parse() != Ok(state.len()) || xxh3_64(state) != checksum {
         return Err(Fault::Torn);
     }
+    let body = &state[end + 1..];
     serde_json::from_slice(body).map_err(|_| Fault::Torn)
+}
+
+/// Splits off the last line of a state file.
+fn sealed(bytes: &[u8]) -> Option<(&[u8], &str)> {
+    let whole = bytes.strip_suffix(b"\n")?;
+    let end = memchr::memrchr(b'\n', whole)?;
+    Some((&whole[..end], std::str::from_utf8(&whole[end + 1..]).ok()?))
 }
 
 #[cfg(test)]
@@ -311,6 +357,30 @@ mod tests {
         drop(one);
         let found = store(directory.path()).load();
         assert!(found.state.is_some_and(|s| s.sequence == 3) && found.unusable.is_none());
+    }
+
+    #[test]
+    fn a_large_state_is_written_in_pieces() {
+        let directory = tempfile::tempdir().unwrap();
+        let catalogue = crate::catalogue::Catalogue::built_in();
+        let mut ledger = ledger::Ledger::new(50);
+        for pod in 0..300 {
+            ledger.open([("pod".to_string(), format!("chat-{pod}"))].into(), &catalogue);
+        }
+        let mut one = store(directory.path());
+        one.commit(ledger.save(), SavedFollower::default()).unwrap();
+        assert!(one.buffer.capacity() <= 2 * PIECE);
+        drop(one);
+        let path = directory.path().join(CURRENT);
+        let whole = fs::read(&path).unwrap();
+        assert!(whole.len() > 2 * PIECE);
+        assert_eq!(parse(&whole).unwrap().ledger, ledger.save());
+        for cut in [0, PIECE / 2, PIECE, 2 * PIECE, whole.len() - 1] {
+            assert!(parse(&whole[..cut]).is_err(), "{cut}");
+        }
+        let mut changed = whole;
+        changed[PIECE + 7] ^= 1;
+        assert!(matches!(parse(&changed), Err(Fault::Torn)));
     }
 
     #[test]

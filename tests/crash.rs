@@ -28,18 +28,28 @@ impl Dying {
         self.calls_left = self.calls_left.saturating_sub(1);
         if self.dead { Err(io::Error::other("killed")) } else { Ok(()) }
     }
+
+    fn halved(&mut self, bytes: &[u8], write: impl FnOnce(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        let was_dead = self.dead;
+        match self.call() {
+            Ok(()) => write(bytes),
+            Err(killed) => {
+                if !was_dead {
+                    write(&bytes[..bytes.len() / 2])?;
+                }
+                Err(killed)
+            }
+        }
+    }
 }
 
 impl Disk for Dying {
     fn write(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let was_dead = self.dead;
-        if let Err(killed) = self.call() {
-            if !was_dead {
-                RealDisk.write(path, &bytes[..bytes.len() / 2])?;
-            }
-            return Err(killed);
-        }
-        RealDisk.write(path, bytes)
+        self.halved(bytes, |part| RealDisk.write(path, part))
+    }
+
+    fn append(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.halved(bytes, |part| RealDisk.append(path, part))
     }
 
     fn sync(&mut self, path: &Path) -> io::Result<()> {
