@@ -251,7 +251,6 @@ def week(folder):
         total, after_a_day = 0, 0
         for rotation in range(7 * 144):
             with open(log, "a") as out:
-                # No two generations are alike: one that is would be taken for a copy.
                 out.write("".join(ERROR % n if n % 100 == 50 else QUIET % n for n in range(total, total + 200)))
             total += 200
             exporter.wait(lambda: exporter.value("zai_exporter_read_lines_total") >= total)

@@ -151,7 +151,8 @@ impl Tail {
             born: self.born,
             copied: self.copied,
             written: self.written,
-            deleted: self.deleted(),
+            // A file that a name means has not been deleted, or that was not noticed yet.
+            deleted: self.left_behind.and_then(|_| self.deleted()),
         }
     }
 
@@ -221,13 +222,20 @@ impl Tail {
                 total += new;
                 taken
             };
-            let new = buffer.step(|room| file.read_at(room, at), take);
+            let mut full = true;
+            let read = |room: &mut [u8]| {
+                let new = file.read_at(room, at)?;
+                full = new == room.len();
+                Ok(new)
+            };
+            let new = buffer.step(read, take);
             let new = match new {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 other => other?,
             };
             at += new as u64;
-            let end = new == 0;
+            // A regular file gives less than was asked for only at its end.
+            let end = !full;
             if end || total >= budget {
                 self.size = self.size.max(at);
                 self.waiting_at = if end && at > self.position { at } else { u64::MAX };

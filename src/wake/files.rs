@@ -254,6 +254,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn watches_are_built_anew_before_those_of_renamed_files_add_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("app.log");
+        std::fs::write(&path, "").unwrap();
+        let (sender, mut files) = watch::channel(Watched { paths: vec![path], rotations: 7, ..Watched::default() });
+        let (bell, healthy) = (Bell::new(|| ()), AtomicBool::new(true));
+        let given_up = watch_until_given_up(MuxedEvents::new().unwrap(), &mut files, &bell, &healthy);
+        let rotate = async {
+            for _ in 1..REBUILD_AFTER {
+                sender.send_modify(|w| w.rotations += 1);
+                tokio::task::yield_now().await;
+            }
+            assert!(!sender.is_closed());
+            sender.send_modify(|w| w.rotations += 1);
+        };
+        assert_eq!(tokio::join!(given_up, rotate).0, GivenUp::Old);
+    }
+
+    #[tokio::test]
     async fn a_folder_and_a_missing_parent_leave_the_other_files_watched() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("app.log");

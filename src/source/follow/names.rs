@@ -22,6 +22,8 @@ pub(super) struct Name {
     pub source: usize,
     /// Named without a wildcard: waited for while it does not exist.
     pub literal: bool,
+    /// There was something of this name when it was last looked at.
+    pub there: bool,
     /// Its generations, the oldest first.
     pub queue: VecDeque<FileId>,
     /// The generation that was followed before a restart and is gone: what came after it is still to be read.
@@ -90,7 +92,11 @@ impl Follower {
 
     /// Finds out which file a name means now.
     pub(super) fn check(&mut self, path: &Path, tally: &mut Tally<'_>) {
-        let meta = match fs::metadata(path) {
+        let found = fs::metadata(path);
+        if let Some(name) = self.names.get_mut(path) {
+            name.there = !matches!(&found, Err(e) if e.kind() == io::ErrorKind::NotFound);
+        }
+        let meta = match found {
             Ok(meta) if meta.is_file() => meta,
             Ok(meta) => {
                 let what =
@@ -133,6 +139,8 @@ impl Follower {
 
     fn missing(&mut self, path: &Path) {
         let Some(name) = self.names.get_mut(path) else { return };
+        // A link may point nowhere for a moment, while what it means is replaced.
+        name.there = fs::symlink_metadata(path).is_ok();
         if name.literal && name.queue.is_empty() && name.trouble.is_none() {
             name.trouble = Some("waiting for it to appear".to_string());
             self.reporter.waiting(path);

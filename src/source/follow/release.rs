@@ -1,7 +1,6 @@
 //! Letting go: an open file keeps its disk space, so what no name means any more is closed once nobody writes to it.
 
 use std::collections::HashSet;
-use std::fs;
 
 use super::Follower;
 use crate::ledger::SetId;
@@ -81,8 +80,8 @@ impl Follower {
 
     /// The files in the queues of names that exist, or that have more than one.
     fn meant(&self) -> HashSet<FileId> {
-        let there = self.names.iter().filter(|(path, n)| n.queue.len() > 1 || fs::symlink_metadata(path).is_ok());
-        there.flat_map(|(_, n)| n.queue.iter().copied()).collect()
+        let there = self.names.values().filter(|n| n.queue.len() > 1 || n.there);
+        there.flat_map(|n| n.queue.iter().copied()).collect()
     }
 
     /// Closes a file: what it held back is counted, and it is remembered.
