@@ -39,6 +39,20 @@ rust: build
 instructions: build
 	python3 bench/instructions.py
 
+# Logs that are made to be slow cost no more than their length asks for. Counted, takes minutes.
+hostile: build
+	python3 bench/hostile.py
+
+# Bytes for which a property of fuzz/properties does not hold. Needs a nightly toolchain and cargo-fuzz.
+FUZZ_SECONDS ?= 60
+fuzz:
+	cargo +nightly fuzz build --sanitizer none --codegen-units 16
+	for target in $$(cargo +nightly fuzz list); do \
+	    mkdir -p fuzz/grown/$$target && \
+	    cargo +nightly fuzz run --sanitizer none --codegen-units 16 $$target fuzz/grown/$$target fuzz/corpus/$$target -- \
+	        -max_total_time=$(FUZZ_SECONDS) -timeout=20 -print_final_stats=1 || exit 1; \
+	done
+
 # Every rule changed in every way that matters, and the tests that must notice; takes minutes.
 alerts-mutants:
 	.venv/bin/python alerts/tests/mutants.py

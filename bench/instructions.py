@@ -79,4 +79,5 @@ def main():
         sys.exit(f"{', '.join(worse)}: more than {MARGIN:.0%} above the kept figures. Find out why, or keep them: bench/instructions.py --update")
 
 
-main()
+if __name__ == "__main__":
+    main()

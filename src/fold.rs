@@ -18,7 +18,7 @@ use crate::recognise::{Failure, FinishReason, Identity, Shape, Signal, Source};
 pub const WINDOW_LINES: u64 = 200;
 
 /// How far apart two lines about one failure are by their own times, at the most.
-const WINDOW_MILLIS: Millis = 15_000;
+const WINDOW_MILLIS: u64 = 15_000;
 
 /// How many lines may stand between two prints of one success or one finish reason.
 const ECHO_LINES: u64 = 8;
@@ -97,10 +97,10 @@ impl Fold {
 
     /// Line `line` has been reached: what has been held for long enough is counted, and the old is forgotten.
     pub fn pass(&mut self, line: u64, tell: &mut dyn FnMut(Event)) {
-        while self.calls.front().is_some_and(|c| line - c.line > WINDOW_LINES) {
+        while self.calls.front().is_some_and(|c| line.saturating_sub(c.line) > WINDOW_LINES) {
             self.forget_first(tell);
         }
-        while self.finishes.front().is_some_and(|f| line - f.line > ECHO_LINES) {
+        while self.finishes.front().is_some_and(|f| line.saturating_sub(f.line) > ECHO_LINES) {
             self.finishes.pop_front();
         }
     }
@@ -200,7 +200,7 @@ impl Fold {
     }
 
     fn success(&mut self, status: u32, derived: bool, line: u64, tell: &mut dyn FnMut(Event)) {
-        let near = line - self.successes.line.min(line) <= ECHO_LINES;
+        let near = line.saturating_sub(self.successes.line) <= ECHO_LINES;
         if derived && near && self.successes.open > 0 {
             self.successes.open -= 1;
             return;
@@ -267,7 +267,7 @@ fn agrees(a: Option<u64>, b: Option<u64>) -> bool {
 }
 
 fn near(a: Option<Millis>, b: Option<Millis>) -> bool {
-    a.zip(b).is_none_or(|(a, b)| (a - b).abs() <= WINDOW_MILLIS)
+    a.zip(b).is_none_or(|(a, b)| a.abs_diff(b) <= WINDOW_MILLIS)
 }
 
 #[cfg(test)]

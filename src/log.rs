@@ -3,12 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use self::times::Times;
 use crate::fold::{Event, Fold};
 use crate::lines::{self, Block, Framed, Frames};
 use crate::recognise::{Context, Cursor, Recogniser, Signal, View, time};
-
-/// How far back an event without a time of its own looks for one, in bytes: a traceback's time stands above it.
-const TIME_BACK: usize = 32 * 1024;
 
 /// Everything that a log's bytes have told so far, besides the counts. Committed together with its position.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,7 +79,9 @@ impl Parser {
         match lines::whole_lines(block, line_bytes) {
             Block::Partial => Read::default(),
             Block::TooLong(start) => {
-                self.line(recogniser, progress, start, 0, start, line_bytes, tell);
+                let mut times = Times::new(&recogniser.zone, start, line_bytes, &progress.context);
+                self.line(recogniser, progress, &mut times, 0, start, line_bytes, tell);
+                times.leave(start.len(), block.len(), &mut progress.context);
                 progress.skipping = true;
                 Read { bytes: block.len() as u64, lines: 0, too_long: 1 }
             }
@@ -89,7 +89,6 @@ impl Parser {
                 let before = progress.lines;
                 let too_long = self.lines(recogniser, progress, block, line_bytes, tell);
                 progress.fold.pass(progress.lines, tell);
-                progress.context.time = time_before(recogniser, block, block.len()).or(progress.context.time);
                 Read { bytes: block.len() as u64, lines: progress.lines - before, too_long }
             }
         }
@@ -105,6 +104,7 @@ impl Parser {
         tell: &mut dyn FnMut(Event),
     ) -> u64 {
         let (mut from, mut too_long) = (0, 0);
+        let mut times = Times::new(&recogniser.zone, block, line_bytes, &progress.context);
         recogniser.needles.start(&mut self.cursor);
         while from < block.len() {
             let hit = if progress.frames.is_open() {
@@ -120,10 +120,11 @@ impl Parser {
             progress.lines += lines::count(&block[from..start]);
             let bytes = &line.bytes[..line.bytes.len().min(line_bytes)];
             too_long += u64::from(bytes.len() < line.bytes.len());
-            self.line(recogniser, progress, block, start, bytes, line_bytes, tell);
+            self.line(recogniser, progress, &mut times, start, bytes, line_bytes, tell);
             progress.lines += 1;
             from = line.next;
         }
+        times.leave(block.len(), block.len(), &mut progress.context);
         too_long
     }
 
@@ -132,7 +133,7 @@ impl Parser {
         &mut self,
         recogniser: &Recogniser,
         progress: &mut Progress,
-        block: &[u8],
+        times: &mut Times<'_>,
         start: usize,
         line: &[u8],
         line_bytes: usize,
@@ -140,7 +141,6 @@ impl Parser {
     ) {
         let Progress { lines, frames, context, fold, .. } = progress;
         let Framed::Whole(payload, frame) = frames.unwrap(line, line_bytes) else { return };
-        let remembered = context.time;
         let mut written = None;
         recogniser.read(&payload, *lines, context, &mut self.view, &mut |signal| {
             let needed = matches!(signal, Signal::Failure(_));
@@ -149,8 +149,7 @@ impl Parser {
                     .time
                     .and_then(|t| time::in_text(t, &recogniser.zone))
                     .or_else(|| time::of(&payload, &recogniser.zone))
-                    .or_else(|| time_before(recogniser, block, start))
-                    .or(remembered);
+                    .or_else(|| times.before(start));
             }
             fold.take(signal, *lines, written, tell);
         });
@@ -158,28 +157,17 @@ impl Parser {
 }
 
 fn skip(progress: &mut Progress, block: &[u8]) -> Read {
-    match memchr::memchr(b'\n', block) {
-        Some(newline) => {
-            progress.skipping = false;
-            progress.lines += 1;
-            Read { bytes: newline as u64 + 1, lines: 1, too_long: 0 }
-        }
-        None => Read { bytes: block.len() as u64, ..Read::default() },
+    let newline = memchr::memchr(b'\n', block);
+    let bytes = newline.map_or(block.len(), |n| n + 1);
+    times::pass(&mut progress.context, bytes);
+    if newline.is_some() {
+        progress.skipping = false;
+        progress.lines += 1;
     }
+    Read { bytes: bytes as u64, lines: u64::from(newline.is_some()), too_long: 0 }
 }
 
-/// The time of the nearest line before `end` that has one.
-fn time_before(recogniser: &Recogniser, block: &[u8], end: usize) -> Option<time::Millis> {
-    let mut block = &block[end.saturating_sub(TIME_BACK)..end];
-    while let Some(line) = block.strip_suffix(b"\n") {
-        let start = memchr::memrchr(b'\n', line).map_or(0, |n| n + 1);
-        if let Some(time) = time::of(&line[start..], &recogniser.zone) {
-            return Some(time);
-        }
-        block = &block[..start];
-    }
-    None
-}
+mod times;
 
 #[cfg(test)]
 mod tests;

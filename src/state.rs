@@ -318,7 +318,8 @@ pub fn parse(bytes: &[u8]) -> Result<State<'static>, Fault> {
     if length.parse() != Ok(state.len()) || xxh3_64(state) != checksum {
         return Err(Fault::Torn);
     }
-    let body = &state[end + 1..];
+    // What is sealed may be no more than its first line.
+    let body = state.get(end + 1..).ok_or(Fault::Torn)?;
     serde_json::from_slice(body).map_err(|_| Fault::Torn)
 }
 
@@ -381,6 +382,13 @@ mod tests {
         let mut changed = whole;
         changed[PIECE + 7] ^= 1;
         assert!(matches!(parse(&changed), Err(Fault::Torn)));
+    }
+
+    #[test]
+    fn a_sealed_first_line_is_no_state() {
+        let head = format!("{MAGIC} {VERSION}");
+        let bytes = format!("{head}\n{:016x} {}\n", xxh3_64(head.as_bytes()), head.len());
+        assert!(matches!(parse(bytes.as_bytes()), Err(Fault::Torn)));
     }
 
     #[test]

@@ -4,45 +4,16 @@
 #[path = "common/process.rs"]
 #[allow(dead_code)]
 mod process;
+#[path = "common/setup.rs"]
+#[allow(dead_code)]
+mod setup;
 
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 
-use process::{ERROR, Exporter, value};
-
-struct Setup {
-    folder: tempfile::TempDir,
-}
-
-impl Setup {
-    fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn text(&self, name: &str) -> String {
-        self.path(name).to_string_lossy().into_owned()
-    }
-
-    fn append(&self, name: &str, text: &str) {
-        let mut file = OpenOptions::new().create(true).append(true).open(self.path(name)).unwrap();
-        file.write_all(text.as_bytes()).unwrap();
-    }
-
-    fn start(&self, args: &[&str]) -> Exporter {
-        Exporter::start(args, &self.path("journal"))
-    }
-
-    /// An exporter that gets all it needs to know from a variable.
-    fn start_with(&self, variable: &str) -> Exporter {
-        Exporter::start_with(variable, &self.path("journal"))
-    }
-}
+use process::{ERROR, value};
+use setup::Setup;
 
 fn exhausted(scrape: &str) -> f64 {
     value(scrape, "zai_api_errors_total", "code=\"1113\"")
@@ -241,12 +212,12 @@ fn a_configuration_is_swapped_like_a_config_map_and_a_bad_one_refused() {
 fn labels_come_from_the_configuration_and_the_path() {
     let setup = Setup::new();
     fs::create_dir_all(setup.path("pods/shop_api-1_uid/app")).unwrap();
-    setup.append("pods/shop_api-1_uid/app/0.log", &format!("2026-08-10T08:54:07.1Z stderr F {ERROR}"));
+    setup.append("pods/shop_api-1_uid/app/0.log", format!("2026-08-10T08:54:07.1Z stderr F {ERROR}"));
     let config = format!(
         "sources:\n  - paths: ['{}/pods/*/*/*.log']\n    path_labels: kubernetes\n    labels: {{team: search}}\n",
         setup.folder.path().display()
     );
-    setup.append("config.yaml", &config);
+    setup.append("config.yaml", config);
     let exporter = setup.start(&["--config.file", &setup.text("config.yaml")]);
     let scrape = exporter.scrape_until("the error", |s| exhausted(s) == 1.0);
     let series = scrape.lines().find(|l| l.contains("code=\"1113\"") && l.starts_with("zai_api_errors_total")).unwrap();
@@ -305,7 +276,7 @@ fn scan_and_serve_count_the_same() {
 fn a_second_name_of_a_file_counts_nothing_twice_and_a_thousand_files_all_count() {
     let setup = Setup::new();
     for i in 0..1_000 {
-        setup.append(&format!("{i}.log"), ERROR);
+        setup.append(format!("{i}.log"), ERROR);
     }
     fs::hard_link(setup.path("0.log"), setup.path("second.log")).unwrap();
     let exporter = setup.start(&[&setup.text("*.log"), "--log.level=warn"]);

@@ -99,7 +99,7 @@ def confined(root: Path, *command: str, writable: tuple[str, ...] = ()) -> list[
     mounts = " && ".join(
         [f"mount --bind {root} {root}", *(f"mount --bind {root}{path} {root}{path}" for path in writable), f"mount -o remount,bind,ro {root}"]
     )
-    script = f'{mounts} && exec chroot --userspec={NOBODY}:{NOBODY} {root} "$@"'
+    script = f'{mounts} && exec setpriv --no-new-privs chroot --userspec={NOBODY}:{NOBODY} {root} "$@"'
     return ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", *command]
 
 
@@ -119,6 +119,7 @@ def test_the_image_runs_read_only_as_nobody(root):
             assert count(metrics, 'code="1113"') == 1
             status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
             assert re.search(rf"^Uid:\t{NOBODY}\t{NOBODY}\t{NOBODY}\t{NOBODY}$", status, re.MULTILINE)
+            assert re.search(r"^CapEff:\t0+$", status, re.MULTILINE) and re.search(r"^NoNewPrivs:\t1$", status, re.MULTILINE)
             assert Path(f"/proc/{process.pid}/root").resolve() == root
         finally:
             process.send_signal(signal.SIGTERM)
@@ -344,6 +345,78 @@ def test_systemd_takes_the_unit(systemd_analyze, tmp_path):
 def test_the_unit_is_hardened(systemd_analyze):
     """Exposure from 0 (none) to 10, here in tenths: below 2 is "OK"; a service without any hardening has 9.6."""
     run(systemd_analyze, "security", "--offline=true", "--threshold=15", "--no-pager", DEPLOY / "systemd" / "zai-exporter.service")
+
+
+def settings(name: str) -> list[str]:
+    """The words that the unit gives a setting, in all its lines."""
+    text = (DEPLOY / "systemd" / "zai-exporter.service").read_text(encoding="utf-8")
+    return [word for line in re.findall(rf"^{name}=(.*)$", text, re.MULTILINE) for word in line.split()]
+
+
+def members(systemd_analyze: str, group: str) -> set[str]:
+    """The system calls of one of systemd's groups, and of the groups in it."""
+    lines = [line.strip() for line in run(systemd_analyze, "syscall-filter", "--no-pager", group).stdout.splitlines()]
+    calls: set[str] = set()
+    for word in lines[1:]:
+        if word.startswith("@"):
+            calls |= members(systemd_analyze, word)
+        elif word and not word.startswith("#"):
+            calls.add(word)
+    return calls
+
+
+def allowed(systemd_analyze: str) -> set[str]:
+    """The system calls that the unit lets through: a list with ~ takes away what those before it gave."""
+    text = (DEPLOY / "systemd" / "zai-exporter.service").read_text(encoding="utf-8")
+    calls: set[str] = set()
+    for line in re.findall(r"^SystemCallFilter=(.*)$", text, re.MULTILINE):
+        named = set().union(*(members(systemd_analyze, word) if word.startswith("@") else {word} for word in line.lstrip("~").split()))
+        calls = calls - named if line.startswith("~") else calls | named
+    # systemd allows these whatever the filter says: without them nothing could be started or ended.
+    return calls | members(systemd_analyze, "@default")
+
+
+def test_the_exporter_does_nothing_that_the_unit_forbids(systemd_analyze, exporter, tmp_path):
+    """A call that the filter does not know ends the process, so what it does is compared with the unit, call by call: files that
+    rotate, a state, pages, a reload, a web configuration, the end."""
+    if not shutil.which("strace"):
+        pytest.skip("strace is not installed")
+    logs, trace, port = tmp_path / "logs", tmp_path / "trace", free_port()
+    logs.mkdir()
+    (logs / "app.log").write_text(ERROR, encoding="utf-8")
+    (tmp_path / "web.yaml").write_text("http_server_config:\n  headers: {X-Frame-Options: deny}\n", encoding="utf-8")
+    (tmp_path / "config.yaml").write_text(f"sources:\n  - paths: ['{logs}/*.log', '{logs}/missing/x.log']\n", encoding="utf-8")
+    command = ["strace", "-D", "-f", "-qq", "-o", trace, exporter, "serve", "--config.file", tmp_path / "config.yaml"]
+    command += ["--web.config.file", tmp_path / "web.yaml", "--state.dir", tmp_path / "state", "--web.listen-address", f"127.0.0.1:{port}"]
+    address = f"http://127.0.0.1:{port}"
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            wait_for(process, f"{address}/metrics", "zai_api_errors_total")
+            (logs / "app.log").rename(logs / "app.log.1")
+            (logs / "app.log").write_text(ERROR, encoding="utf-8")
+            wait_for(process, f"{address}/metrics", "zai_exporter_rotations_total 1")
+            (logs / "app.log").write_text("", encoding="utf-8")
+            wait_for(process, f"{address}/", "1113")
+            wait_for(process, f"{address}/api/v1/status", "schema_version")
+            reload = urllib.request.Request(f"{address}/-/reload", method="POST")
+            urllib.request.urlopen(reload, timeout=LIMIT).close()
+        finally:
+            process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(LIMIT)
+            if process.poll() is None:
+                process.kill()
+            # With its end, strace has written all.
+            process.stdout.read()
+    assert process.returncode == 0
+    calls = [re.sub(r"^\d+ +", "", line) for line in trace.read_text(encoding="utf-8", errors="replace").splitlines()]
+    made = {found[1] for call in calls if (found := re.match(r"([a-z]\w*)\(", call))}
+    assert len(made) > 30 and "accept4" in made and "fdatasync" in made, "little was seen"
+    assert not made - allowed(systemd_analyze)
+    both = [call for call in calls if "PROT_WRITE" in call and "PROT_EXEC" in call]
+    assert "MemoryDenyWriteExecute=yes" in (DEPLOY / "systemd" / "zai-exporter.service").read_text(encoding="utf-8") and not both
+    families = {found[1] for call in calls if (found := re.match(r"socket\((AF_\w+)", call))}
+    assert families and families <= set(settings("RestrictAddressFamilies"))
 
 
 def test_every_setting_of_the_environment_file_is_one_of_the_exporter(exporter):

@@ -1,7 +1,7 @@
 //! The command line: what can be said, and what is printed back.
 
 mod args;
-mod table;
+pub mod table;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -14,7 +14,14 @@ pub const DOCKER_END: &str = "\",\"stream\":\"";
 /// Whether the record whose [`DOCKER_END`] stands at `at` is only a part of a line: Docker says so in nothing but the
 /// newline that its text lacks.
 pub fn is_docker_part(bytes: &[u8], at: usize) -> bool {
-    !bytes[..at].ends_with(b"\\n")
+    without_escape(&bytes[..at], b'n').is_none()
+}
+
+/// A JSON string's inside without the escape `\\` + `letter` at its end, if it has one: behind an escaped backslash the letter is a letter.
+fn without_escape(text: &[u8], letter: u8) -> Option<&[u8]> {
+    let text = text.strip_suffix(&[letter])?;
+    let backslashes = text.iter().rev().take_while(|b| **b == b'\\').count();
+    (backslashes % 2 == 1).then(|| &text[..text.len() - 1])
 }
 
 const DOCKER: &[u8] = b"{\"log\":\"";
@@ -123,9 +130,8 @@ fn docker(rest: &[u8]) -> Option<Record<'_>> {
         let time = &tail[at + 8..];
         &time[..memchr(b'"', time).unwrap_or(time.len())]
     });
-    let whole = text.strip_suffix(b"\\n");
-    let text = whole.unwrap_or(text);
-    let text = text.strip_suffix(b"\\r").unwrap_or(text);
+    let whole = without_escape(text, b'n');
+    let text = whole.map_or(text, |text| without_escape(text, b'r').unwrap_or(text));
     Some((unescape(text), stream, whole.is_none(), time))
 }
 
@@ -187,6 +193,19 @@ mod tests {
             Framed::Whole(payload, frame) => (payload.into_owned(), frame.time.map(<[u8]>::to_vec)),
             Framed::Part => panic!("a part"),
         }
+    }
+
+    #[test]
+    fn a_docker_part_that_ends_like_a_line_is_a_part() {
+        // The text holds a backslash and an n, as JSON in a log does; Docker's own newline is missing.
+        let part = br#"{"log":"{\"body\": \"one\\n","stream":"stderr","time":"2026-12-16T12:00:00.1Z"}"#;
+        let end = br#"{"log":"two\n","stream":"stderr","time":"2026-12-16T12:00:00.1Z"}"#;
+        let mut frames = Frames::default();
+        assert_eq!(frames.unwrap(part, 1 << 20), Framed::Part);
+        let Framed::Whole(text, _) = frames.unwrap(end, 1 << 20) else { panic!("a part") };
+        assert_eq!(text, br#"{"body": "one\ntwo"#.as_slice());
+        let at = memmem::find(part, DOCKER_END.as_bytes()).unwrap();
+        assert!(is_docker_part(part, at));
     }
 
     #[test]

@@ -35,7 +35,8 @@ pub enum Block<'a> {
 pub fn whole_lines(block: &[u8], line_bytes: usize) -> Block<'_> {
     match memrchr(b'\n', block) {
         Some(last) => Block::Lines(&block[..=last]),
-        None if block.len() >= line_bytes => Block::TooLong(&block[..line_bytes]),
+        // A line that is just as long as it may be, with its line ending, is whole.
+        None if block.len() > line_bytes + 1 => Block::TooLong(&block[..line_bytes]),
         None => Block::Partial,
     }
 }
@@ -62,6 +63,7 @@ mod tests {
     fn a_partial_line_waits_and_a_long_one_is_cut() {
         assert_eq!(whole_lines(b"a\nb\nc", 100), Block::Lines(b"a\nb\n"));
         assert_eq!(whole_lines(b"abc", 100), Block::Partial);
+        assert_eq!(whole_lines(b"abcd\r", 4), Block::Partial);
         assert_eq!(whole_lines(b"abcdef", 4), Block::TooLong(b"abcd"));
     }
 

@@ -51,7 +51,7 @@ fn an_error_in_the_first_part_of_an_endless_line_counts_once() {
     let (mut parser, mut progress, mut events) = (Parser::default(), Progress::default(), Vec::new());
     let (mut at, mut too_long) = (0, 0);
     while at < log.len() {
-        let block = &log[at..log.len().min(at + (1 << 20))];
+        let block = &log[at..log.len().min(at + (1 << 20) + 2)];
         let read = parser.feed(&recogniser, &mut progress, block, 1 << 20, &mut |e| events.push(e));
         at += read.bytes as usize;
         too_long += read.too_long;
@@ -64,4 +64,20 @@ fn a_container_frame_gives_the_time() {
     let log = format!("2026-08-10T08:54:07.768Z stderr F {ERROR}\n");
     let (_, events, _) = feed(log.as_bytes());
     assert_eq!(failures(&events), [(Identity::Business(1113), Some(1_786_352_047_768))]);
+}
+
+#[test]
+fn which_time_an_error_has_does_not_depend_on_how_its_log_is_read() {
+    let line = "x".repeat(99) + "\n";
+    for filler in [100, 320, 340, 2_000] {
+        let log = format!("2026-08-10 08:54:07,768 ERROR failed\n{}{ERROR}\n", line.repeat(filler));
+        let (_, whole, _) = feed(log.as_bytes());
+        let recogniser = recogniser();
+        let (mut parser, mut progress, mut pieces) = (Parser::default(), Progress::default(), Vec::new());
+        for line in log.split_inclusive('\n') {
+            parser.feed(&recogniser, &mut progress, line.as_bytes(), 1 << 20, &mut |e| pieces.push(e));
+        }
+        assert_eq!(whole, pieces, "{filler} lines between the time and the error");
+        assert_eq!(failures(&whole)[0].1.is_some(), filler < 330);
+    }
 }

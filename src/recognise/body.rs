@@ -33,6 +33,9 @@ pub struct Message<'a> {
 /// How far back the object around a code is looked for.
 const OBJECT: usize = 2_048;
 
+/// How long a message may be that is read as a whole.
+const MESSAGE: usize = 16 * 1024;
+
 /// Calls `found` for every code in `view`. `in_error_object` says that an error object was opened on a line before.
 pub fn codes<'a>(view: &'a [u8], in_error_object: bool, mut found: impl FnMut(Coded<'a>)) {
     for at in find::ODE.find_iter(view) {
@@ -160,8 +163,8 @@ impl Object {
         }
         // The body starts with the brace that holds `error`, where it is on the same line.
         let key_start = (key.len() - 5).saturating_sub(usize::from(quoted));
-        let outer = view[..key_start].iter().rposition(|b| *b == b'{').unwrap_or(key_start);
-        let outer = if key_start - outer > 256 { key_start } else { outer };
+        let near = key_start.saturating_sub(256);
+        let outer = view[near..key_start].iter().rposition(|b| *b == b'{').map_or(key_start, |at| near + at);
         Self { kind: Kind::Error, inner: brace + 1, outer }
     }
 }
@@ -172,6 +175,7 @@ fn trim_end(text: &[u8]) -> &[u8] {
 
 /// Whether the object says `"success":false` behind `end`.
 fn refuses(view: &[u8], object: &Object, end: usize) -> bool {
+    let view = &view[..view.len().min(end + MESSAGE)];
     let object_end = view[end..].iter().position(|b| *b == b'}').map_or(view.len(), |n| end + n);
     let text = &view[object.inner.min(end)..object_end];
     memmem::find_iter(text, b"success").any(|at| {
@@ -201,7 +205,7 @@ fn message<'a>(view: &'a [u8], object: &Object, at: usize, end: usize) -> Option
     let key = find(&behind[..closes], end, false).or_else(|| find(before, object.inner, true));
     let (key_at, key_len) = key?;
     let value_at = key_at + key_len + value::separator(&view[key_at + key_len..])?;
-    quoted_text(&view[value_at..])
+    quoted_text(&view[value_at..view.len().min(value_at + MESSAGE)])
 }
 
 /// The text of a value: to its closing quote, or, unquoted, to the end of its object.
@@ -241,7 +245,7 @@ pub fn brackets<'a>(view: &'a [u8], mut found: impl FnMut(Coded<'a>, Option<&'a 
         if !view[end..].starts_with(b"][") {
             continue;
         }
-        let rest = &view[end + 2..];
+        let rest = &view[end + 2..view.len().min(end + 2 + MESSAGE)];
         let close = memchr::memchr(b']', rest);
         let text = &rest[..close.unwrap_or(rest.len())];
         let message = Message { text, whole: close.is_some() };

@@ -258,6 +258,11 @@ pub fn speaks_of_failure(text: &[u8]) -> bool {
     LEXICON.failures.is_match(text)
 }
 
+/// Where the first word that speaks of a failure ends.
+pub fn first_word_of_failure(text: &[u8]) -> Option<usize> {
+    LEXICON.failures.find(text).map(|found| found.end())
+}
+
 /// Reads the marks of `line`, which is `lower` in lower case; `is_api_host` knows the API's hosts.
 pub fn marks(line: &[u8], lower: &[u8], is_api_host: impl Fn(&[u8]) -> bool) -> Marks {
     let mut marks = Marks::default();

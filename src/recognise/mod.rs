@@ -17,6 +17,7 @@ pub mod time;
 mod value;
 mod view;
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use aho_corasick::AhoCorasick;
@@ -51,6 +52,9 @@ const REQUEST_LINES: u64 = 2;
 
 /// The same within an object that is printed over several lines: `url: …`, the request's body, `statusCode: 504`.
 const REQUEST_OBJECT_LINES: u64 = 40;
+
+/// How many codes of one line are weighed. A line with more is made to be slow.
+const CODES: usize = 512;
 
 /// Within how many lines of `"error": {` its code is printed.
 const OBJECT_LINES: u64 = 4;
@@ -123,6 +127,9 @@ pub struct Context {
     error_object: Option<u64>,
     /// The time of the last line that had one.
     pub time: Option<time::Millis>,
+    /// How many bytes ago that line started.
+    #[serde(default)]
+    pub time_ago: u64,
 }
 
 /// The recogniser of one configuration.
@@ -166,10 +173,19 @@ impl Recogniser {
         }
         let Seen { text: view, lower } = view.of(line, &self.prompts);
         let marks = evidence::marks(view, lower, |host| self.is_host(host));
-        let in_error_object = context.error_object.is_some_and(|at| number - at <= OBJECT_LINES);
-        let known = context.vendor.is_some_and(|at| number - at <= CONTEXT_LINES);
-        let requested = context.request.map(|at| number - at);
-        let reading = Reading { recogniser: self, view, marks, known, in_error_object, requested };
+        let in_error_object = context.error_object.is_some_and(|at| number.saturating_sub(at) <= OBJECT_LINES);
+        let known = context.vendor.is_some_and(|at| number.saturating_sub(at) <= CONTEXT_LINES);
+        let requested = context.request.map(|at| number.saturating_sub(at));
+        let reading = Reading {
+            recogniser: self,
+            view,
+            marks,
+            known,
+            in_error_object,
+            requested,
+            said: OnceCell::new(),
+            failing: OnceCell::new(),
+        };
         let answered = reading.signals(tell);
         if reading.names_host() {
             context.request = (!answered).then_some(number);
@@ -210,6 +226,10 @@ struct Reading<'a> {
     in_error_object: bool,
     /// How many lines before the API's host was named without an answer.
     requested: Option<u64>,
+    /// The codes whose messages the line prints.
+    said: OnceCell<Vec<u32>>,
+    /// Where the first word about a failure ends.
+    failing: OnceCell<Option<usize>>,
 }
 
 /// A candidate that was weighed.
@@ -270,10 +290,17 @@ impl Reading<'_> {
 
     fn coded(&self, verdict: &mut dyn FnMut(Verdict)) {
         let request = request_id(self.view);
-        body::codes(self.view, self.in_error_object, |coded| verdict(self.weigh(coded, request)));
+        let mut left = CODES;
+        let mut weigh = |coded: Coded<'_>, request| {
+            if left > 0 {
+                left -= 1;
+                verdict(self.weigh(coded, request));
+            }
+        };
+        body::codes(self.view, self.in_error_object, |coded| weigh(coded, request));
         body::brackets(self.view, |coded, id| {
             let id = id.filter(|id| is_vendor_id(id)).map(xxh3_64);
-            verdict(self.weigh(coded, id.or(request)));
+            weigh(coded, id.or(request));
         });
     }
 
@@ -327,7 +354,8 @@ impl Reading<'_> {
         let braces = rest[close..].iter().take_while(|b| **b == b'}').count();
         let after = rest[close + braces..].trim_ascii_start();
         let words = after.first().is_some_and(|b| b.is_ascii_alphabetic() || b == &b'?' || *b >= 0xE3);
-        words && !evidence::speaks_of_failure(&self.view[..coded.start])
+        let failing = || *self.failing.get_or_init(|| evidence::first_word_of_failure(self.view));
+        words && failing().is_none_or(|end| end > coded.start)
     }
 
     /// `"code":"500"` is the basic error of the business table; any other HTTP status in its place is that status.
@@ -349,7 +377,8 @@ impl Reading<'_> {
     /// Whether the line prints a message of this code.
     fn says(&self, code: u32) -> bool {
         let rows = self.recogniser.catalogue.rows();
-        self.recogniser.texts.find(self.view, true).iter().any(|f| rows[f.row].code == code)
+        let all = || self.recogniser.texts.find(self.view, true).iter().map(|f| rows[f.row].code).collect();
+        self.said.get_or_init(all).contains(&code)
     }
 
     fn texts(&self, taken: &mut Vec<Failure>) {

@@ -139,8 +139,8 @@ fn turn_span(line: &[u8], end: usize) -> Option<Range<usize>> {
     let colon = [b":".as_slice(), "：".as_bytes()].into_iter().find(|c| line[end..].starts_with(c))?;
     let from = end + colon.len();
     let says = line.get(from).is_some_and(|b| *b == b' ' || !b.is_ascii());
-    let failing = super::evidence::speaks_of_failure(&line[..end]);
-    (says && !failing).then_some(from..line.len())
+    let quiet = says && !super::evidence::speaks_of_failure(&line[..end]);
+    quiet.then_some(from..line.len())
 }
 
 #[cfg(test)]

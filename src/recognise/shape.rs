@@ -2,12 +2,15 @@
 
 use super::evidence::Form;
 
+/// How much of a line its shape is read from, in bytes.
+const HEAD: usize = 16 * 1024;
+
 /// A hash that is the same for all lines that one statement of a program prints.
 pub type Shape = u64;
 
 /// The shape of a line whose error starts at `start` and is written as `form`.
 pub fn of(view: &[u8], start: usize, form: Form) -> Shape {
-    let head = &view[..start.min(view.len())];
+    let head = &view[..start.min(view.len()).min(HEAD)];
     let mut kept = Hash::new(form as u8);
     // Indentation is part of a shape, the width of a gap within a line is not.
     let indented_to = head.iter().take_while(|b| **b == b' ').count();

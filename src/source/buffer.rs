@@ -14,9 +14,9 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// A buffer that grows for lines of up to `line_bytes`.
+    /// A buffer that grows for lines of up to `line_bytes` and their line endings.
     pub fn new(line_bytes: usize) -> Self {
-        Self { bytes: Vec::new(), filled: 0, limit: line_bytes.max(BLOCK) }
+        Self { bytes: Vec::new(), filled: 0, limit: (line_bytes + 2).max(BLOCK) }
     }
 
     /// Forgets what is unread.
@@ -44,7 +44,7 @@ impl Buffer {
     fn make_room(&mut self) {
         let wanted = match self.filled {
             filled if filled < BLOCK => BLOCK,
-            filled => (2 * filled).min(self.limit + 1),
+            filled => (2 * filled).min(self.limit),
         };
         if wanted != self.bytes.len() && (wanted > self.bytes.len() || self.filled < wanted) {
             self.bytes.resize(wanted, 0);
@@ -65,11 +65,11 @@ mod tests {
             let read = |room: &mut [u8]| Ok(room.len());
             let take = |all: &[u8]| {
                 largest = largest.max(all.len());
-                if all.len() > 4 * BLOCK { all.len() } else { 0 }
+                if all.len() > 4 * BLOCK + 1 { all.len() } else { 0 }
             };
             buffer.step(read, take).unwrap();
         }
-        assert_eq!(largest, 4 * BLOCK + 1);
-        assert!(buffer.bytes.capacity() <= 4 * BLOCK + 1);
+        assert_eq!(largest, 4 * BLOCK + 2);
+        assert!(buffer.bytes.capacity() <= 4 * BLOCK + 2);
     }
 }

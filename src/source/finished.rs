@@ -1,13 +1,13 @@
 //! Files that are done with, remembered so that a new name for one of them, or a copy, is not read again.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::identity::{FileId, Mark};
 use super::relatives::{Relative, Stamp};
+use super::tail::open;
 
 /// How many are remembered.
 const FINISHED: usize = 256;
@@ -57,7 +57,7 @@ impl FinishedFiles {
 
     /// How much of the file at `path` has been read as the content of one of them, of which it is a copy.
     pub fn read_in_copy(&self, path: &Path) -> u64 {
-        let copied = |f: &&Finished| File::open(path).is_ok_and(|file| f.mark.stands_in(&file).unwrap_or(false));
+        let copied = |f: &&Finished| open(path).is_ok_and(|file| f.mark.stands_in(&file).unwrap_or(false));
         self.0.iter().find(copied).map_or(0, |f| f.position)
     }
 }

@@ -1,6 +1,5 @@
 //! Bytes of files to counts of the ledger: the one buffer and the one parser that all logs are read through.
 
-use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +8,7 @@ use flate2::read::MultiGzDecoder;
 
 use super::buffer::Buffer;
 use super::identity::Mark;
-use super::tail::Tail;
+use super::tail::{Tail, open};
 use crate::config::Config;
 use crate::ledger::{Ledger, SetId};
 use crate::log::{Parser, Progress, Read};
@@ -73,7 +72,7 @@ impl Reader {
         progress: &mut Progress,
         tally: &mut Tally<'_>,
     ) -> io::Result<(u64, Mark)> {
-        let mut stream = MultiGzDecoder::new(File::open(path)?);
+        let mut stream = MultiGzDecoder::new(open(path)?);
         io::copy(&mut stream.by_ref().take(position), &mut io::sink())?;
         let Self { config, buffer, parser, read } = self;
         buffer.clear();

@@ -1,7 +1,7 @@
 //! The files beside a log in its folder that may be generations of it: what became of a file that was renamed, copied or
 //! compressed, and which generations came and went unseen.
 
-use std::fs::{self, DirEntry, File, Metadata};
+use std::fs::{self, DirEntry, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirEntryExt;
@@ -11,7 +11,7 @@ use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 
 use super::identity::{FileId, Mark};
-use super::tail::{Nanos, born, modified};
+use super::tail::{Nanos, born, modified, open};
 use crate::recognise::time::Millis;
 
 /// What changes of a file when it is written to.
@@ -57,7 +57,7 @@ impl Relative {
 
     /// Whether it holds what `mark` knows, up to `position`.
     pub fn holds(&self, mark: &Mark, position: u64) -> io::Result<bool> {
-        let file = File::open(&self.path)?;
+        let file = open(&self.path)?;
         if self.is_gz() {
             return mark.stands_in_stream(&mut MultiGzDecoder::new(file), position).or(Ok(false));
         }
@@ -77,7 +77,9 @@ pub fn relatives(path: &Path, wanted: Option<FileId>) -> io::Result<Vec<Relative
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        let other = entry.file_name();
+        let Ok(other) = entry.file_name().into_string() else {
+            continue; // a path that is not UTF-8 cannot be saved
+        };
         let other = other.as_bytes();
         let named = other.starts_with(stem) || wanted.is_some_and(|id| id.has_inode(entry.ino()));
         if named && other != name {

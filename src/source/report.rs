@@ -35,6 +35,9 @@ impl Reporter {
     pub(super) fn opened(&mut self, path: &Path, position: u64) {
         self.report.opened += 1;
         tracing::info!(path = %path.display(), position, "following the file");
+        if path.extension().is_some_and(|e| e == "gz") {
+            tracing::warn!(path = %path.display(), "its bytes are read as they stand; `scan` reads what is compressed");
+        }
     }
 
     pub(super) fn waiting(&self, path: &Path) {

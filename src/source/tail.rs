@@ -259,7 +259,7 @@ impl Tail {
     /// Whether another file begins with what this one holds now.
     pub fn begins_like(&self, other: &Path) -> io::Result<bool> {
         let (mut one, mut two) = ([0; 1024], [0; 1024]);
-        let (one_len, two_len) = (self.file.read_at(&mut one, 0)?, File::open(other)?.read_at(&mut two, 0)?);
+        let (one_len, two_len) = (self.file.read_at(&mut one, 0)?, open(other)?.read_at(&mut two, 0)?);
         let len = one_len.min(two_len);
         Ok(len > 0 && one[..len] == two[..len])
     }
@@ -271,7 +271,7 @@ impl Tail {
 }
 
 /// Opens a regular file. Never waits: opening a FIFO without a writer would.
-fn open(path: &Path) -> io::Result<File> {
+pub(super) fn open(path: &Path) -> io::Result<File> {
     use rustix::fs::{Mode, OFlags};
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);

@@ -52,8 +52,8 @@ pub fn count_in_pieces(config: &Config, bytes: &[u8], sizes: &[usize]) -> Snapsh
         step += 1;
         available = bytes.len().min(available.saturating_add(size));
         loop {
-            // A reader never sees more than one limit's worth beyond what it consumed.
-            let end = available.min(consumed + config.limits.line_bytes);
+            // A reader never sees more than a line of that length beyond what it consumed.
+            let end = available.min(consumed + config.limits.line_bytes + 2);
             let mut tell = |event| events.push(event);
             let block = &bytes[consumed..end];
             let read = parser.feed(&config.recogniser, &mut progress, block, config.limits.line_bytes, &mut tell);

@@ -96,6 +96,10 @@ impl Follower {
         if let Some(name) = self.names.get_mut(path) {
             name.there = !matches!(&found, Err(e) if e.kind() == io::ErrorKind::NotFound);
         }
+        if path.to_str().is_none() {
+            // The state file is JSON, and so is the status.
+            return self.trouble(path, "cannot follow it: its name is not UTF-8; rename it");
+        }
         let meta = match found {
             Ok(meta) if meta.is_file() => meta,
             Ok(meta) => {

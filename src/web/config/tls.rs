@@ -149,8 +149,9 @@ fn certificates(pem: &Pem<'_>, mistakes: &mut Mistakes) -> Option<Vec<Certificat
             mistakes.add(&pem.node, "holds no certificate in PEM");
             None
         }
-        Err(e) => {
-            mistakes.add(&pem.node, format!("is no PEM: {e}"));
+        // What the parser says of it holds a line of the file, and that may be a key.
+        Err(_) => {
+            mistakes.add(&pem.node, "is no PEM: a section is not begun, filled with base64 or ended as it must be");
             None
         }
     }

@@ -1,0 +1,7 @@
+#![no_main]
+
+#[allow(dead_code)] // each target has its own property
+#[path = "../properties/mod.rs"]
+mod properties;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| properties::frames::holds(data));
