@@ -81,3 +81,14 @@ fn which_time_an_error_has_does_not_depend_on_how_its_log_is_read() {
         assert_eq!(failures(&whole)[0].1.is_some(), filler < 330);
     }
 }
+
+#[test]
+fn what_follows_a_line_that_was_too_long_is_read_with_its_end() {
+    let recogniser = recogniser();
+    let (mut parser, mut progress, mut events) = (Parser::default(), Progress::default(), Vec::new());
+    let mut feed = |block: &[u8]| parser.feed(&recogniser, &mut progress, block, 1_000, &mut |e| events.push(e));
+    assert_eq!(feed(&[b'x'; 2_000]).too_long, 1);
+    let rest = format!("the end\n{ERROR}\npartial");
+    assert_eq!(feed(rest.as_bytes()), Read { bytes: rest.len() as u64 - 7, lines: 2, too_long: 0 });
+    assert_eq!(failures(&events).len(), 1);
+}
