@@ -74,17 +74,17 @@ impl Parser {
         tell: &mut dyn FnMut(Event),
     ) -> Read {
         if !progress.skipping {
-            return self.from_a_start(recogniser, progress, block, line_bytes, tell);
+            return self.at_a_start(recogniser, progress, block, line_bytes, tell);
         }
         let skipped = skip(progress, block);
         let rest = &block[usize::try_from(skipped.bytes).unwrap_or(block.len())..];
         // Now, and not by the next call: if this is the end of the log, there is none.
-        let read = self.from_a_start(recogniser, progress, rest, line_bytes, tell);
+        let read = self.at_a_start(recogniser, progress, rest, line_bytes, tell);
         Read { bytes: skipped.bytes + read.bytes, lines: skipped.lines + read.lines, too_long: read.too_long }
     }
 
     /// The same for a block that starts with a line.
-    fn from_a_start(
+    fn at_a_start(
         &mut self,
         recogniser: &Recogniser,
         progress: &mut Progress,
