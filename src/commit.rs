@@ -2,10 +2,11 @@
 
 use std::io;
 
+use serde::Serialize;
+
 use crate::ledger;
 use crate::metrics::Own;
 use crate::recognise::time::Millis;
-use crate::source::SavedFollower;
 use crate::state::{Found, Store};
 
 /// How often a commit is kept so that it survives a loss of power too.
@@ -66,7 +67,7 @@ impl Commits {
     }
 
     /// Writes counts and positions. When that fails counting goes on, and the next commit tries again.
-    pub fn write<'a>(&mut self, saved: impl FnOnce() -> (ledger::Saved, SavedFollower<'a>), now: Millis) -> bool {
+    pub fn write<F: Serialize>(&mut self, saved: impl FnOnce() -> (ledger::Saved, F), now: Millis) -> bool {
         let write = |store: &mut Store| {
             let (ledger, follower) = saved();
             store.commit(ledger, follower)

@@ -31,13 +31,13 @@ const KEPT: &str = "state.json.keep";
 
 /// Counts and positions of one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct State<'a> {
+pub struct State<F = SavedFollower> {
     /// Grows with each commit.
     pub sequence: u64,
     /// The counts.
     pub ledger: ledger::Saved,
     /// The positions.
-    pub follower: SavedFollower<'a>,
+    pub follower: F,
 }
 
 /// Why a state file cannot be used.
@@ -127,7 +127,7 @@ pub struct Store {
 #[derive(Debug, Default)]
 pub struct Found {
     /// The last commit that can be used; none at the first start.
-    pub state: Option<Box<State<'static>>>,
+    pub state: Option<Box<State>>,
     /// Why a later one cannot be used, and the name under which it was kept aside.
     pub unusable: Option<(Fault, PathBuf)>,
 }
@@ -194,7 +194,7 @@ impl Store {
     }
 
     /// Commits a state: from now on a kill leaves it.
-    pub fn commit(&mut self, ledger: ledger::Saved, follower: SavedFollower<'_>) -> io::Result<()> {
+    pub fn commit(&mut self, ledger: ledger::Saved, follower: impl Serialize) -> io::Result<()> {
         let state = State { sequence: self.sequence + 1, ledger, follower };
         let (current, new) = (self.file(CURRENT), self.file(NEW));
         Pieces::new(self.disk.as_mut(), &new, &mut self.buffer).write_state(&state)?;
@@ -241,7 +241,7 @@ impl<'a> Pieces<'a> {
         Self { disk, path, buffer, hash: Xxh3::new(), written: 0 }
     }
 
-    fn write_state(mut self, state: &State<'_>) -> io::Result<()> {
+    fn write_state(mut self, state: &impl Serialize) -> io::Result<()> {
         writeln!(self, "{MAGIC} {VERSION}")?;
         serde_json::to_writer(&mut self, state).map_err(io::Error::from)?;
         let mut hash = self.hash.clone();
@@ -273,7 +273,7 @@ impl io::Write for Pieces<'_> {
     }
 }
 
-impl State<'_> {
+impl State {
     /// Whether this state, which was written whole and not renamed yet, comes after the one that was committed. Only what a
     /// newer version wrote does not give way to it.
     fn completes(&self, committed: Option<&Result<Self, Fault>>) -> bool {
@@ -286,7 +286,7 @@ impl State<'_> {
 }
 
 /// Reads a state file, if there is one.
-fn read(path: &Path) -> io::Result<Option<Result<State<'static>, Fault>>> {
+fn read(path: &Path) -> io::Result<Option<Result<State, Fault>>> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(parse(&bytes))),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -298,7 +298,7 @@ fn read(path: &Path) -> io::Result<Option<Result<State<'static>, Fault>>> {
 }
 
 /// Reads the bytes of a state file.
-pub fn parse(bytes: &[u8]) -> Result<State<'static>, Fault> {
+pub fn parse(bytes: &[u8]) -> Result<State, Fault> {
     let end = memchr::memchr(b'\n', &bytes[..bytes.len().min(128)]).ok_or(Fault::Foreign)?;
     let header = std::str::from_utf8(&bytes[..end]).map_err(|_| Fault::Foreign)?;
     let mut words = header.split(' ');

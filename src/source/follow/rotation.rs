@@ -61,6 +61,8 @@ impl Follower {
         }
         if let Some(name) = self.names.get_mut(path) {
             name.queue.retain(|queued| *queued != id);
+            // Nearly every name has one generation.
+            name.queue.reserve_exact(1);
             name.queue.push_back(id);
         }
         self.changed = true;

@@ -1,10 +1,12 @@
 //! What is saved of the follower, and how a start takes it up again.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct as _;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::Follower;
 use super::rotation::RotationPoint;
@@ -19,13 +21,13 @@ use crate::source::tail::{Nanos, SavedTail, Tail};
 
 /// The follower's state as it is saved.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SavedFollower<'a> {
-    names: Vec<SavedName<'a>>,
+pub struct SavedFollower {
+    names: Vec<SavedName<'static>>,
     /// Files that no name means any more, by the name they had.
     #[serde(default)]
-    left_behind: Vec<SavedName<'a>>,
+    left_behind: Vec<SavedName<'static>>,
     #[serde(default)]
-    finished: Cow<'a, FinishedFiles>,
+    finished: FinishedFiles,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,24 +37,52 @@ struct SavedName<'a> {
     generations: Vec<SavedTail<'a>>,
 }
 
-impl Follower {
-    /// The state as it is saved.
-    pub fn save<'a>(&'a self, labels_of: impl Fn(SetId) -> LabelSet) -> SavedFollower<'a> {
-        let mut seen: HashSet<FileId> = HashSet::new();
-        let mut save = |path: &'a Path, ids: &mut dyn Iterator<Item = FileId>| {
-            let ids = ids.filter(|id| seen.insert(*id));
-            let tails: Vec<&'a Tail> = ids.filter_map(|id| self.tails.get(&id)).map(Box::as_ref).collect();
-            let labels = labels_of(tails.first()?.set);
+/// The follower's state on its way to the disk, where it reads as a [`SavedFollower`]: one file after another, since there
+/// may be thousands.
+#[derive(Debug)]
+pub struct Saving<'a, L> {
+    follower: &'a Follower,
+    labels_of: L,
+}
+
+impl<L: Fn(SetId) -> LabelSet> Serialize for Saving<'_, L> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Follower { names, tails, finished, .. } = self.follower;
+        let seen: RefCell<HashSet<FileId>> = RefCell::default();
+        let save = |path: &'_ Path, ids: &mut dyn Iterator<Item = FileId>| {
+            let ids = ids.filter(|id| seen.borrow_mut().insert(*id));
+            let tails: Vec<&Tail> = ids.filter_map(|id| tails.get(&id)).map(Box::as_ref).collect();
+            let labels = (self.labels_of)(tails.first()?.set);
             let generations = tails.iter().map(|t| t.save()).collect();
-            Some(SavedName { path: Cow::Borrowed(path), labels, generations })
+            Some(SavedName { path: Cow::Owned(path.to_path_buf()), labels, generations })
         };
-        let names = self.names.iter().filter_map(|(path, name)| save(path, &mut name.queue.iter().copied())).collect();
-        let left_behind = self.tails.values().filter_map(|t| save(&t.path, &mut std::iter::once(t.id))).collect();
-        SavedFollower { names, left_behind, finished: Cow::Borrowed(&self.finished) }
+        let named = || names.iter().filter_map(|(path, name)| save(path, &mut name.queue.iter().copied()));
+        let left_behind = || tails.values().filter_map(|t| save(&t.path, &mut std::iter::once(t.id)));
+        let mut saved = serializer.serialize_struct("SavedFollower", 3)?;
+        saved.serialize_field("names", &Each(named))?;
+        saved.serialize_field("left_behind", &Each(left_behind))?;
+        saved.serialize_field("finished", finished)?;
+        saved.end()
+    }
+}
+
+/// A sequence that is made while it is written.
+struct Each<F>(F);
+
+impl<F: Fn() -> I, I: Iterator<Item: Serialize>> Serialize for Each<F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq((self.0)())
+    }
+}
+
+impl Follower {
+    /// The state, to be saved.
+    pub fn save<L: Fn(SetId) -> LabelSet>(&self, labels_of: L) -> Saving<'_, L> {
+        Saving { follower: self, labels_of }
     }
 
     /// Whether a saved state is about none of the logs that are followed now, neither by name nor by file.
-    pub fn is_of_other_logs(&self, saved: &SavedFollower<'_>) -> bool {
+    pub fn is_of_other_logs(&self, saved: &SavedFollower) -> bool {
         let files = self.files_now();
         let ours = |name: &SavedName<'_>| {
             self.config.sources.iter().any(|s| s.names(&name.path))
@@ -67,10 +97,10 @@ impl Follower {
     }
 
     /// Takes up where a saved state was left: every file is found again by what it is, under whatever name, or as a copy.
-    pub fn restore(&mut self, saved: SavedFollower<'_>, ledger: &mut Ledger, now: Millis) {
+    pub fn restore(&mut self, saved: SavedFollower, ledger: &mut Ledger, now: Millis) {
         // A file that is known is not new, whatever was asked for the first start.
         self.read_from_end = false;
-        self.finished = saved.finished.into_owned();
+        self.finished = saved.finished;
         self.discover();
         let files = self.files_now();
         let tally = &mut Tally { ledger, now };
