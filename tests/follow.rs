@@ -87,6 +87,17 @@ fn a_deleted_file_is_let_go_after_seconds_so_that_its_disk_space_is_free() {
 }
 
 #[test]
+fn what_was_written_right_before_a_file_was_deleted_counts() {
+    let mut world = World::new();
+    world.append("app.log", 3);
+    let mut engine = world.engine(&["app.log"]);
+    world.look(&mut engine);
+    world.append("app.log", 2);
+    fs::remove_file(world.path("app.log")).unwrap();
+    assert_eq!(world.count(&mut engine), 5);
+}
+
+#[test]
 fn a_rotated_file_is_let_go_after_a_minute_and_one_that_is_deleted_then_after_seconds() {
     let mut world = World::new();
     let mut engine = world.engine(&["app.log"]);
@@ -222,4 +233,38 @@ fn what_is_excluded_by_path_is_not_followed() {
     let data = Data::new(Arc::clone(&config.recogniser.catalogue));
     let mut engine = Engine::new(config, None, false, data, world.own.clone(), world.now);
     assert_eq!(world.count(&mut engine), 1);
+}
+
+#[test]
+fn a_glob_that_names_the_copies_too_counts_each_line_once() {
+    let mut world = World::new();
+    let mut engine = world.engine(&["app.log*"]);
+    for generation in 1..=4 {
+        world.append("app.log", 3);
+        // Now and then the copy is made before its original was read to the end, or looked at.
+        if generation % 2 == 0 {
+            assert_eq!(world.count(&mut engine), world.written);
+        }
+        world.append("app.log", 1);
+        fs::copy(world.path("app.log"), world.path(&format!("app.log.{generation}"))).unwrap();
+        if generation < 3 {
+            // It is seen before the original is cut.
+            engine.discover();
+            world.look(&mut engine);
+        }
+        OpenOptions::new().write(true).open(world.path("app.log")).unwrap().set_len(0).unwrap();
+        engine.discover();
+        world.now += 1_000;
+        assert_eq!(world.count(&mut engine), world.written, "generation {generation}");
+    }
+    // By renaming, as well.
+    for generation in 5..=6 {
+        world.append("app.log", 3);
+        fs::rename(world.path("app.log"), world.path(&format!("app.log.{generation}"))).unwrap();
+        world.append("app.log", 1);
+        engine.discover();
+        assert_eq!(world.count(&mut engine), world.written, "generation {generation}");
+    }
+    drop(engine);
+    assert_eq!(world.count(&mut world.engine(&["app.log*"])), world.written);
 }

@@ -80,6 +80,8 @@ enum Variant {
     Linked,
     /// All lines are alike, so that generations hold the same.
     Alike,
+    /// It is followed by a glob that names the older generations too, and copies.
+    Globbed,
 }
 
 /// The writer, the exporter, and the count that is right.
@@ -136,7 +138,11 @@ impl World {
     }
 
     fn config(&self) -> Arc<Config> {
-        Arc::new(Config::default().with_paths(&[self.log().to_string_lossy().into_owned()]).unwrap())
+        let mut path = self.log().to_string_lossy().into_owned();
+        if self.variant == Variant::Globbed {
+            path.push('*');
+        }
+        Arc::new(Config::default().with_paths(&[path]).unwrap())
     }
 
     fn start(&mut self) {
@@ -150,6 +156,7 @@ impl World {
     fn look(&mut self) {
         let now = self.now;
         let engine = self.engine.as_mut().unwrap();
+        engine.discover();
         while engine.look(now) {}
     }
 
@@ -316,7 +323,7 @@ fn run(actions: &[Action], variant: Variant) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_500, max_shrink_iters: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_000, max_shrink_iters: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn each_finished_line_counts_once(actions in proptest::collection::vec(action(), 0..40)) {
@@ -327,6 +334,11 @@ proptest! {
     fn each_line_counts_once_where_all_are_alike(actions in proptest::collection::vec(action(), 0..40)) {
         let actions: Vec<Action> = actions.into_iter().filter(|a| !matches!(a, Action::Compress)).collect();
         run(&actions, Variant::Alike);
+    }
+
+    #[test]
+    fn each_line_counts_once_where_a_glob_names_all_generations(actions in proptest::collection::vec(action(), 0..40)) {
+        run(&actions, Variant::Globbed);
     }
 
     #[test]

@@ -45,6 +45,11 @@ impl FinishedFiles {
         self.0.remove(index)
     }
 
+    /// Whether a file is one of them.
+    pub fn has(&self, id: FileId) -> bool {
+        self.0.iter().any(|f| f.id == id)
+    }
+
     /// Whether a file is one of them and has not been written to since.
     pub fn knows(&self, r: &Relative) -> bool {
         self.0.iter().any(|f| f.id == r.id() && f.stamp == r.stamp() && f.position > 0)

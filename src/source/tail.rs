@@ -264,6 +264,13 @@ impl Tail {
         Ok(len > 0 && one[..len] == two[..len])
     }
 
+    /// Whether another file holds nothing but what this one holds too: it is a copy, or is becoming one.
+    pub fn holds_all_of(&self, other: &Path) -> io::Result<bool> {
+        let file = open(other)?;
+        let len = file.metadata()?.len();
+        Ok(len == 0 || Mark::at(&file, len)?.stands_in(&self.file)?)
+    }
+
     /// Bytes written and not read.
     pub fn lag(&self) -> u64 {
         self.size.saturating_sub(self.position)

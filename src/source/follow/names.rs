@@ -121,6 +121,9 @@ impl Follower {
             tail.observe(&meta);
             return;
         }
+        if !self.tails.contains_key(&id) && self.is_copy_so_far(path, id, tally) {
+            return;
+        }
         match self.begin(path, id, known, tally) {
             Ok(()) => {
                 self.well(path);

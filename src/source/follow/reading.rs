@@ -95,6 +95,16 @@ impl Follower {
         }
     }
 
+    /// Reads an open file to its end, as it is now.
+    pub(super) fn read_whole(&mut self, id: FileId, tally: &mut Tally<'_>) {
+        if let Some(tail) = self.tails.get_mut(&id) {
+            // A failure shows again, and is reported, when the file is looked at in its turn.
+            let _ = tail.stat();
+        }
+        let mut budget = u64::MAX;
+        while self.read_tail(id, &mut budget, tally) {}
+    }
+
     /// Reads a file to its end.
     pub(super) fn read_to_end(&mut self, tail: &mut Tail, tally: &mut Tally<'_>) -> io::Result<()> {
         while !self.read_slice(tail, SLICE, tally)?.1 {}

@@ -47,7 +47,7 @@ fn due(left_behind: &[LeftBehind], names: usize, now: Millis) -> Vec<FileId> {
 impl Follower {
     /// The files that names mean now.
     pub(super) fn current(&self) -> impl Iterator<Item = FileId> {
-        self.names.values().filter_map(|n| n.queue.back().copied())
+        self.names.values().filter(|n| n.there).filter_map(|n| n.queue.back().copied())
     }
 
     /// Takes in what became of files that no name means any more.

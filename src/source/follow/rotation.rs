@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::Follower;
@@ -118,18 +119,16 @@ impl Follower {
         unseen
     }
 
-    /// Reads this name's generations, and all files left behind, to their ends.
+    /// Reads this name's generations, also those that a glob follows by names of their own, and all files left behind, to
+    /// their ends.
     fn read_open_generations(&mut self, path: &Path, tally: &mut Tally<'_>) {
         let current: HashSet<FileId> = self.current().collect();
         let mut ids: Vec<FileId> = self.names.get(path).map(|n| n.queue.iter().copied().collect()).unwrap_or_default();
-        ids.extend(self.tails.keys().filter(|id| !current.contains(id)));
+        let own = path.as_os_str().as_bytes();
+        let older = |t: &Tail| t.path.as_os_str().as_bytes().starts_with(own) && t.path != path;
+        ids.extend(self.tails.values().filter(|t| !current.contains(&t.id) || older(t)).map(|t| t.id));
         for id in ids {
-            if let Some(tail) = self.tails.get_mut(&id) {
-                // A failure shows again, and is reported, when the file is looked at in its turn.
-                let _ = tail.stat();
-            }
-            let mut budget = u64::MAX;
-            while self.read_tail(id, &mut budget, tally) {}
+            self.read_whole(id, tally);
         }
     }
 

@@ -127,6 +127,31 @@ impl Follower {
         }
     }
 
+    /// Whether a file that a glob found beside its original (`app.log.1` beside `app.log`) holds nothing of its own. It is left
+    /// alone then: what it holds is read from the original, and as that is cut, its rest is read as any copy's.
+    pub(super) fn is_copy_so_far(&mut self, path: &Path, id: FileId, tally: &mut Tally<'_>) -> bool {
+        if self.names.get(path).is_none_or(|name| name.literal) {
+            return false;
+        }
+        let Some(original) = self.original_of(path) else { return false };
+        // What the original no longer holds is read from its copies first: this may be one of them.
+        self.read_whole(original, tally);
+        let copied = self.tails.get(&original).is_some_and(|t| t.holds_all_of(path).unwrap_or(false));
+        copied && !self.finished.has(id)
+    }
+
+    /// The file of the followed name of which `path` is the name of a copy: the same with something behind it, or before its
+    /// extension.
+    fn original_of(&self, path: &Path) -> Option<FileId> {
+        let name = path.file_name()?.to_str()?;
+        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+        let shorter = name.match_indices(['.', '-', '_']).filter(|(at, _)| *at > 0).map(|(at, _)| &name[..at]);
+        let names = shorter.flat_map(|stem| [stem.to_string(), format!("{stem}.{extension}")]);
+        let followed =
+            names.filter(|other| other != name).filter_map(|other| self.names.get(&path.with_file_name(other)));
+        followed.filter_map(|name| name.queue.back().copied()).find(|id| self.tails.contains_key(id))
+    }
+
     /// Copies of a file that were made, and the file cut after them, between two looks: younger than the last one that was
     /// seen, and neither known nor what the file holds now.
     fn unseen_copies(&mut self, path: &Path, id: FileId, after: Nanos, cut: Option<Original>) -> Vec<Relative> {
