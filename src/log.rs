@@ -73,14 +73,22 @@ impl Parser {
         line_bytes: usize,
         tell: &mut dyn FnMut(Event),
     ) -> Read {
-        if !progress.skipping {
-            return self.at_a_start(recogniser, progress, block, line_bytes, tell);
+        let mut read = Read::default();
+        // Until nothing is taken any more, and not only once a call: if this is the end of the log, there is no next one.
+        loop {
+            let rest = &block[usize::try_from(read.bytes).unwrap_or(block.len())..];
+            let step = if progress.skipping {
+                skip(progress, rest)
+            } else {
+                self.at_a_start(recogniser, progress, rest, line_bytes, tell)
+            };
+            if step.bytes == 0 {
+                return read;
+            }
+            read.bytes += step.bytes;
+            read.lines += step.lines;
+            read.too_long += step.too_long;
         }
-        let skipped = skip(progress, block);
-        let rest = &block[usize::try_from(skipped.bytes).unwrap_or(block.len())..];
-        // Now, and not by the next call: if this is the end of the log, there is none.
-        let read = self.at_a_start(recogniser, progress, rest, line_bytes, tell);
-        Read { bytes: skipped.bytes + read.bytes, lines: skipped.lines + read.lines, too_long: read.too_long }
     }
 
     /// The same for a block that starts with a line.

@@ -29,7 +29,8 @@ pub fn holds(data: &[u8]) {
                 |m: &&zai_exporter::yaml::Mistake| m.key.starts_with("basic_auth_users") && m.what.contains("$2");
             assert!(!mistakes.iter().any(|m| text(&m)), "{mistakes:?}");
             // Bytes of a key or certificate, as they stand or as numbers.
-            let told = |line: &str| mistakes.iter().any(|m| m.what.contains(line));
+            let files = || mistakes.iter().filter(|m| m.key.ends_with("_file"));
+            let told = |line: &str| files().any(|m| m.what.contains(line));
             let pem = String::from_utf8_lossy(pem);
             assert!(!told("[45, 45, 45") && !pem.lines().any(|l| l.len() > 40 && told(l)), "{mistakes:?}");
         }
