@@ -32,6 +32,9 @@ impl Default for Intervals {
 /// part of a core.
 const REST: u32 = 50;
 
+/// The same where nothing but the time asks for a look.
+const POLL_REST: u32 = 100;
+
 /// How many polls in a row must find what no hint announced before hints are no longer trusted.
 const MISSED: u32 = 2;
 
@@ -89,7 +92,7 @@ impl Turn {
     /// It was done.
     fn done(&mut self, begun: Instant, ended: Instant, pause: Duration) {
         (self.last, self.cost) = (ended, ended - begun);
-        self.next = ended + pause.max(self.cost * REST);
+        self.next = ended + pause.max(self.cost * POLL_REST);
     }
 }
 
@@ -227,8 +230,10 @@ mod tests {
         let mut now = Instant::now();
         let mut pace = Pace::new(Intervals::default(), now);
         let cost = 10 * MILLI;
+        pace.set_watching(false);
         pace.looked(now, now + cost, NOTHING);
         now += cost;
+        assert_eq!(pace.rest(now), cost * POLL_REST);
         pace.hint();
         assert!(!pace.looks(now));
         assert_eq!(pace.rest(now), cost * REST);
