@@ -369,3 +369,21 @@ fn a_generation_that_holds_the_same_as_the_one_before_is_no_copy_of_it() {
         twice.iter().chain(&[Action::Look, Action::Wait(89), Action::Look, Action::Write(1)]).cloned().collect();
     run(&finished, Variant::Alike);
 }
+
+/// Found by the model: a file that was left behind, and compressed while the exporter was down, before any of it was committed.
+#[test]
+fn a_generation_left_behind_and_compressed_before_a_restart_counts() {
+    run(
+        &[
+            Action::Kill,
+            Action::RenameHeld(9),
+            Action::Wait(1),
+            Action::RenameHeld(9),
+            Action::Compress,
+            Action::Kill,
+            Action::Rename,
+            Action::Write(3),
+        ],
+        Variant::Plain,
+    );
+}

@@ -111,13 +111,13 @@ impl Follower {
             for tail in name.generations {
                 match find(&tail, &name.path, &files) {
                     Some(found) => self.restore_tail(&name.path, tail, &found, set, current, now),
-                    None => gone.push((name.path.clone(), tail, set, current)),
+                    None => gone.push((name.path.clone(), tail, set)),
                 }
             }
         }
         // A file that is there is no copy of one that is gone: it is known by now.
-        for (path, tail, set, current) in gone {
-            self.restore_gone(&path, tail, set, current, tally);
+        for (path, tail, set) in gone {
+            self.restore_gone(&path, tail, set, tally);
         }
     }
 
@@ -143,7 +143,7 @@ impl Follower {
     }
 
     /// The file is gone: its rest is read from a copy, if there is one, and what came after it is looked for later.
-    fn restore_gone(&mut self, path: &Path, saved: SavedTail<'_>, set: SetId, current: bool, tally: &mut Tally<'_>) {
+    fn restore_gone(&mut self, path: &Path, saved: SavedTail<'_>, set: SetId, tally: &mut Tally<'_>) {
         let gone = RotationPoint { born: saved.born, written: saved.written };
         let fate = Fate::Gone { written: saved.written, deleted: saved.deleted.unwrap_or(Nanos::MAX) };
         let cut = Cut { path, id: saved.id, position: saved.position, mark: &saved.mark, set, fate };
@@ -153,7 +153,8 @@ impl Follower {
         }
         // Another generation follows under the same name, if there is one: it goes on from here.
         self.count_held(&progress, set, tally);
-        if let Some(name) = self.names.get_mut(path).filter(|_| current) {
+        // The oldest that is gone, since whatever came after it may not have been read.
+        if let Some(name) = self.names.get_mut(path).filter(|n| n.gone.is_none_or(|other| gone.born < other.born)) {
             name.gone = Some(gone);
         }
     }
