@@ -370,6 +370,17 @@ fn a_generation_that_holds_the_same_as_the_one_before_is_no_copy_of_it() {
     run(&finished, Variant::Alike);
 }
 
+/// Found by the model: the same where a glob follows generations by names of their own.
+#[test]
+fn a_generation_with_a_name_of_its_own_that_is_compressed_before_a_restart_counts() {
+    for after in [Action::Write(1), Action::Look, Action::RenameHeld(1), Action::Rename] {
+        run(
+            &[Action::Kill, Action::RenameHeld(1), Action::Compress, Action::Kill, Action::Write(5), after],
+            Variant::Globbed,
+        );
+    }
+}
+
 /// Found by the model: a file that was left behind, and compressed while the exporter was down, before any of it was committed.
 #[test]
 fn a_generation_left_behind_and_compressed_before_a_restart_counts() {

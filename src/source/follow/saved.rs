@@ -153,8 +153,11 @@ impl Follower {
         }
         // Another generation follows under the same name, if there is one: it goes on from here.
         self.count_held(&progress, set, tally);
+        // A generation that a glob followed by a name of its own is nobody's now but its log's.
+        let log = Some(path.to_path_buf()).filter(|path| self.names.contains_key(path));
+        let Some(log) = log.or_else(|| self.logs_of(path).next()) else { return };
         // The oldest that is gone, since whatever came after it may not have been read.
-        if let Some(name) = self.names.get_mut(path).filter(|n| n.gone.is_none_or(|other| gone.born < other.born)) {
+        if let Some(name) = self.names.get_mut(&log).filter(|n| n.gone.is_none_or(|other| gone.born < other.born)) {
             name.gone = Some(gone);
         }
     }

@@ -3,7 +3,7 @@
 
 use std::cmp::Reverse;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Follower;
 use super::rotation::Original;
@@ -140,16 +140,21 @@ impl Follower {
         copied && !self.finished.has(id)
     }
 
-    /// The file of the followed name of which `path` is the name of a copy: the same with something behind it, or before its
-    /// extension.
+    /// The file of a followed name of which `path` is the name of a copy.
     fn original_of(&self, path: &Path) -> Option<FileId> {
-        let name = path.file_name()?.to_str()?;
+        let mut files = self.logs_of(path).filter_map(|log| self.names.get(&log)?.queue.back().copied());
+        files.find(|id| self.tails.contains_key(id))
+    }
+
+    /// The followed names of which `path` is the name of a generation or a copy: it is the same with something behind it, or
+    /// before its extension.
+    pub(super) fn logs_of(&self, path: &Path) -> impl Iterator<Item = PathBuf> {
+        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
         let shorter = name.match_indices(['.', '-', '_']).filter(|(at, _)| *at > 0).map(|(at, _)| &name[..at]);
-        let names = shorter.flat_map(|stem| [stem.to_string(), format!("{stem}.{extension}")]);
-        let followed =
-            names.filter(|other| other != name).filter_map(|other| self.names.get(&path.with_file_name(other)));
-        followed.filter_map(|name| name.queue.back().copied()).find(|id| self.tails.contains_key(id))
+        let names = shorter.flat_map(move |stem| [stem.to_string(), format!("{stem}.{extension}")]);
+        let others = names.filter(move |other| other != name).map(|other| path.with_file_name(other));
+        others.filter(|other| self.names.contains_key(other))
     }
 
     /// Copies of a file that were made, and the file cut after them, between two looks: younger than the last one that was
