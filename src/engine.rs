@@ -64,8 +64,8 @@ impl Engine {
             opened: 0,
             history: History::default(),
         };
-        engine.restore(now);
         engine.follower.discover();
+        engine.restore(now);
         engine
     }
 

@@ -1,6 +1,8 @@
 //! One log's way from bytes to events: lines, recognise and fold put together. Pure: a block of bytes goes in, events
 //! come out, and what must be remembered is in [`Progress`].
 
+mod times;
+
 use serde::{Deserialize, Serialize};
 
 use self::times::Times;
@@ -55,6 +57,15 @@ pub struct Read {
     pub too_long: u64,
 }
 
+impl Read {
+    /// Adds what was read since.
+    pub fn add(&mut self, new: Self) {
+        self.bytes += new.bytes;
+        self.lines += new.lines;
+        self.too_long += new.too_long;
+    }
+}
+
 /// The parser of blocks: one for all logs, since what it keeps between blocks are buffers only.
 #[derive(Debug, Default)]
 pub struct Parser {
@@ -85,9 +96,7 @@ impl Parser {
             if step.bytes == 0 {
                 return read;
             }
-            read.bytes += step.bytes;
-            read.lines += step.lines;
-            read.too_long += step.too_long;
+            read.add(step);
         }
     }
 
@@ -190,8 +199,6 @@ fn skip(progress: &mut Progress, block: &[u8]) -> Read {
     }
     Read { bytes: bytes as u64, lines: u64::from(newline.is_some()), too_long: 0 }
 }
-
-mod times;
 
 #[cfg(test)]
 mod tests;

@@ -11,10 +11,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::config::Config;
 use crate::ledger::{LabelSet, Ledger, SetId, Snapshot};
-use crate::log::{self, Parser, Progress};
+use crate::log::{self, Progress};
 use crate::recognise::time::Millis;
 use crate::runner::wall_clock;
-use crate::source::{Buffer, glob_paths};
+use crate::source::{Buffer, Counter, glob_paths};
 
 /// What a scan found.
 #[derive(Debug)]
@@ -36,9 +36,8 @@ pub fn scan(paths: &[String], config: &Config) -> Found {
     let mut scan = Scan {
         config,
         ledger: Ledger::new(config.limits.unknown_codes),
-        parser: Parser::default(),
         buffer: Buffer::new(config.limits.line_bytes),
-        read: log::Read::default(),
+        counter: Counter::default(),
         files: 0,
         failed: Vec::new(),
     };
@@ -57,7 +56,7 @@ pub fn scan(paths: &[String], config: &Config) -> Found {
     Found {
         snapshot: Arc::new(snapshot),
         files: scan.files,
-        read: scan.read,
+        read: scan.counter.read,
         look_alikes: scan.ledger.look_alikes(),
         failed: scan.failed,
     }
@@ -66,9 +65,8 @@ pub fn scan(paths: &[String], config: &Config) -> Found {
 struct Scan<'a> {
     config: &'a Config,
     ledger: Ledger,
-    parser: Parser,
     buffer: Buffer,
-    read: log::Read,
+    counter: Counter,
     files: u64,
     failed: Vec<String>,
 }
@@ -120,29 +118,12 @@ impl Scan<'_> {
     }
 
     fn pour(&mut self, mut reader: impl Read, set: SetId, written: Millis) -> io::Result<()> {
-        let Self { config, ledger, parser, buffer, read, .. } = self;
-        let catalogue = &config.recogniser.catalogue;
+        let Self { config, ledger, buffer, counter, .. } = self;
         let mut progress = Progress::default();
-        buffer.clear();
         self.files += 1;
-        loop {
-            let take = |block: &[u8]| {
-                let mut tell = |event| ledger.count(set, event, catalogue, written);
-                let new = parser.feed(&config.recogniser, &mut progress, block, config.limits.line_bytes, &mut tell);
-                read.bytes += new.bytes;
-                read.lines += new.lines;
-                read.too_long += new.too_long;
-                usize::try_from(new.bytes).unwrap_or(block.len())
-            };
-            match buffer.step(|room| reader.read(room), take) {
-                Ok(0) => break,
-                Ok(_) => {}
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
-            }
-        }
+        buffer.pour(&mut reader, |block| counter.feed(config, &mut progress, block, (set, written), ledger))?;
         for event in progress.held() {
-            ledger.count(set, event, catalogue, written);
+            ledger.count(set, event, &config.recogniser.catalogue, written);
         }
         Ok(())
     }

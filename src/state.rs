@@ -244,11 +244,20 @@ impl<'a> Pieces<'a> {
     fn write_state(mut self, state: &impl Serialize) -> io::Result<()> {
         writeln!(self, "{MAGIC} {VERSION}")?;
         serde_json::to_writer(&mut self, state).map_err(io::Error::from)?;
-        let mut hash = self.hash.clone();
-        hash.update(self.buffer);
+        self.hash.update(self.buffer);
         let length = self.written + self.buffer.len();
-        write!(self.buffer, "\n{:016x} {length}\n", hash.digest())?;
-        self.flush()
+        write!(self.buffer, "\n{:016x} {length}\n", self.hash.digest())?;
+        self.put()
+    }
+
+    fn put(&mut self) -> io::Result<()> {
+        match self.written {
+            0 => self.disk.write(self.path, self.buffer)?,
+            _ => self.disk.append(self.path, self.buffer)?,
+        }
+        self.written += self.buffer.len();
+        self.buffer.clear();
+        Ok(())
     }
 }
 
@@ -263,13 +272,7 @@ impl io::Write for Pieces<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.hash.update(self.buffer);
-        match self.written {
-            0 => self.disk.write(self.path, self.buffer)?,
-            _ => self.disk.append(self.path, self.buffer)?,
-        }
-        self.written += self.buffer.len();
-        self.buffer.clear();
-        Ok(())
+        self.put()
     }
 }
 

@@ -2,6 +2,7 @@
 //! not only the first. Parsing itself is the `saphyr` crate's.
 
 use std::fmt;
+use std::path::Path;
 
 use saphyr::{LoadableYamlNode, MarkedYamlOwned, ScalarOwned, YamlDataOwned};
 
@@ -64,6 +65,12 @@ impl Document {
         let empty = matches!(node.data, YamlDataOwned::Value(ScalarOwned::Null));
         (!empty).then(|| Node { node, key: String::new() })
     }
+}
+
+/// Mistakes of the file at `path`, one a line.
+pub fn listed(path: &Path, mistakes: &[Mistake]) -> String {
+    let lines: Vec<String> = mistakes.iter().map(|m| format!("{}: {m}", path.display())).collect();
+    lines.join("\n")
 }
 
 /// Reads a value from `text` by walking it from its top; an empty document is the default. All mistakes are told, by line.

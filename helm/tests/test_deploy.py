@@ -122,13 +122,18 @@ def test_the_image_runs_read_only_as_nobody(root):
             assert re.search(r"^CapEff:\t0+$", status, re.MULTILINE) and re.search(r"^NoNewPrivs:\t1$", status, re.MULTILINE)
             assert Path(f"/proc/{process.pid}/root").resolve() == root
         finally:
-            process.send_signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(LIMIT)
-            if process.poll() is None:
-                process.kill()
+            stop(process)
     assert process.returncode == 0
     assert [path for path in state.iterdir() if path.stat().st_uid == NOBODY], "no state was written"
+
+
+def stop(process: subprocess.Popen) -> None:
+    """Asks a process to end, and kills one that does not."""
+    process.send_signal(signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(LIMIT)
+    if process.poll() is None:
+        process.kill()
 
 
 def wait_for(process: subprocess.Popen, address: str, text: str) -> str:
@@ -401,11 +406,7 @@ def test_the_exporter_does_nothing_that_the_unit_forbids(systemd_analyze, export
             reload = urllib.request.Request(f"{address}/-/reload", method="POST")
             urllib.request.urlopen(reload, timeout=LIMIT).close()
         finally:
-            process.send_signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(LIMIT)
-            if process.poll() is None:
-                process.kill()
+            stop(process)
             # With its end, strace has written all.
             process.stdout.read()
     assert process.returncode == 0

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 pub use self::read::parse;
-pub use self::source::{Exclusion, Labels, LogPath, PathLabels, SourceConfig};
+pub use self::source::{Exclusion, IN_FOLDERS, Labels, LogPath, PathLabels, SourceConfig, WILDCARDS};
 use crate::catalogue::Catalogue;
 use crate::ledger::UNKNOWN_CODES;
 use crate::recognise::Recogniser;
-use crate::yaml::Mistake;
+use crate::yaml::{self, Mistake};
 
 /// A line is cut at this length unless the configuration says otherwise.
 pub const LINE_BYTES: usize = 1024 * 1024;
@@ -65,10 +65,7 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(path, e) => write!(f, "cannot read the configuration {}: {e}", path.display()),
-            Self::Mistakes(path, mistakes) => {
-                let lines: Vec<String> = mistakes.iter().map(|m| format!("{}: {m}", path.display())).collect();
-                f.write_str(&lines.join("\n"))
-            }
+            Self::Mistakes(path, mistakes) => f.write_str(&yaml::listed(path, mistakes)),
             Self::Path(text, fault) => write!(f, "cannot follow `{text}`: it is no glob: {fault}"),
         }
     }

@@ -55,8 +55,11 @@ impl SourceConfig {
     }
 }
 
+/// What makes a path a glob.
+pub const WILDCARDS: [char; 3] = ['*', '?', '['];
+
 /// Within a folder, a wildcard stands for no more than a name; hidden files need their dot written.
-const IN_FOLDERS: MatchOptions =
+pub const IN_FOLDERS: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
 /// A path or glob that names logs. It is absolute, so that the same log has the same name however it was written.
@@ -75,7 +78,7 @@ impl LogPath {
     pub fn parse(text: &str) -> Result<Self, String> {
         // Without a working directory it stays as it is.
         let path = std::path::absolute(text).unwrap_or_else(|_| PathBuf::from(text));
-        let Some(wild) = text.find(['*', '?', '[']) else {
+        let Some(wild) = text.find(WILDCARDS) else {
             let folder = path.parent().unwrap_or(&path).to_path_buf();
             return Ok(Self { path, glob: None, folder: (folder, false) });
         };

@@ -1,6 +1,6 @@
 //! The one buffer that all logs are read through: a block of whole lines at a time.
 
-use std::io;
+use std::io::{self, Read};
 
 /// Blocks of this size stay in a processor's second-level cache between being read and being searched.
 const BLOCK: usize = 128 * 1024;
@@ -38,6 +38,19 @@ impl Buffer {
         self.bytes.copy_within(taken..self.filled, 0);
         self.filled -= taken;
         Ok(new)
+    }
+
+    /// Pours all of `stream` through, block by block.
+    pub fn pour(&mut self, stream: &mut impl Read, mut take: impl FnMut(&[u8]) -> usize) -> io::Result<()> {
+        self.clear();
+        loop {
+            match self.step(|room| stream.read(room), &mut take) {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
     }
 
     /// Grows while a line does not fit, and shrinks again afterwards.

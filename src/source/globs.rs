@@ -6,10 +6,9 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use glob::{MatchOptions, Pattern, PatternError};
+use glob::{Pattern, PatternError};
 
-const OPTIONS: MatchOptions =
-    MatchOptions { case_sensitive: true, require_literal_separator: false, require_literal_leading_dot: true };
+use crate::config::{IN_FOLDERS, WILDCARDS};
 
 /// A part of a glob, between two slashes.
 enum Step {
@@ -36,7 +35,7 @@ pub fn glob_paths(pattern: &str) -> Result<Vec<PathBuf>, PatternError> {
 fn step(name: &str) -> Result<Step, PatternError> {
     match name {
         "**" => Ok(Step::Folders),
-        name if name.contains(['*', '?', '[']) => Pattern::new(name).map(Step::Like),
+        name if name.contains(WILDCARDS) => Pattern::new(name).map(Step::Like),
         name => Ok(Step::Name(name.to_string())),
     }
 }
@@ -52,7 +51,7 @@ fn expand(at: &Path, steps: &[Step], found: &mut Vec<PathBuf>) {
         }
         Step::Name(name) => expand(&at.join(name), rest, found),
         Step::Like(pattern) => {
-            let names = names(at).into_iter().filter(|name| pattern.matches_with(&name.to_string_lossy(), OPTIONS));
+            let names = names(at).into_iter().filter(|name| pattern.matches_with(&name.to_string_lossy(), IN_FOLDERS));
             names.for_each(|name| expand(&at.join(name), rest, found));
         }
         Step::Folders => folders(at).iter().for_each(|folder| expand(folder, rest, found)),

@@ -13,4 +13,5 @@ mod tail;
 pub use self::buffer::Buffer;
 pub use self::follow::{Followed, Follower, QUIET_MILLIS, SavedFollower};
 pub use self::globs::glob_paths;
+pub use self::reader::Counter;
 pub use self::report::Report;

@@ -23,20 +23,45 @@ pub struct Tally<'a> {
     pub now: Millis,
 }
 
+/// Recognises and counts, whatever the bytes come from.
+#[derive(Debug, Default)]
+pub struct Counter {
+    parser: Parser,
+    /// What was read so far.
+    pub read: Read,
+}
+
+impl Counter {
+    /// Counts what a block of a log tells under `set`; what has no time of its own was written at `written`. Returns how many bytes
+    /// were consumed.
+    pub fn feed(
+        &mut self,
+        config: &Config,
+        progress: &mut Progress,
+        block: &[u8],
+        (set, written): (SetId, Millis),
+        ledger: &mut Ledger,
+    ) -> usize {
+        let mut tell = |event| ledger.count(set, event, &config.recogniser.catalogue, written);
+        let new = self.parser.feed(&config.recogniser, progress, block, config.limits.line_bytes, &mut tell);
+        self.read.add(new);
+        usize::try_from(new.bytes).unwrap_or(block.len())
+    }
+}
+
 /// Reads, recognises and counts.
 #[derive(Debug)]
 pub struct Reader {
     config: Arc<Config>,
     buffer: Buffer,
-    parser: Parser,
-    read: Read,
+    counter: Counter,
 }
 
 impl Reader {
     /// A reader that recognises what the configuration says.
     pub fn new(config: Arc<Config>) -> Self {
         let buffer = Buffer::new(config.limits.line_bytes);
-        Self { config, buffer, parser: Parser::default(), read: Read::default() }
+        Self { config, buffer, counter: Counter::default() }
     }
 
     /// Reads by another configuration from now on.
@@ -47,19 +72,14 @@ impl Reader {
 
     /// What was read since the last call.
     pub fn take_read(&mut self) -> Read {
-        std::mem::take(&mut self.read)
+        std::mem::take(&mut self.counter.read)
     }
 
     /// Reads up to `slice` bytes of an open file; returns how many, and whether the end was reached.
     pub fn slice(&mut self, tail: &mut Tail, slice: u64, tally: &mut Tally<'_>) -> io::Result<(u64, bool)> {
-        let Self { config, buffer, parser, read } = self;
-        let (set, written) = (tail.set, tail.written.min(tally.now));
-        let feed = |progress: &mut Progress, block: &[u8]| {
-            let mut tell = |event| tally.ledger.count(set, event, &config.recogniser.catalogue, written);
-            let new = parser.feed(&config.recogniser, progress, block, config.limits.line_bytes, &mut tell);
-            read.add(new);
-            new.bytes
-        };
+        let Self { config, buffer, counter } = self;
+        let to = (tail.set, tail.written.min(tally.now));
+        let feed = |progress: &mut Progress, block: &[u8]| counter.feed(config, progress, block, to, tally.ledger);
         tail.read(buffer, slice, tally.now, feed)
     }
 
@@ -74,29 +94,13 @@ impl Reader {
     ) -> io::Result<(u64, Mark)> {
         let mut stream = MultiGzDecoder::new(open(path)?);
         io::copy(&mut stream.by_ref().take(position), &mut io::sink())?;
-        let Self { config, buffer, parser, read } = self;
-        buffer.clear();
-        loop {
-            let take = |block: &[u8]| {
-                let mut tell = |event| tally.ledger.count(set, event, &config.recogniser.catalogue, tally.now);
-                let new = parser.feed(&config.recogniser, progress, block, config.limits.line_bytes, &mut tell);
-                read.add(new);
-                let taken = usize::try_from(new.bytes).unwrap_or(block.len());
-                position += new.bytes;
-                mark.consumed(&block[..taken], position);
-                taken
-            };
-            if buffer.step(|room| stream.read(room), take)? == 0 {
-                return Ok((position, mark));
-            }
-        }
-    }
-}
-
-impl Read {
-    fn add(&mut self, new: Read) {
-        self.bytes += new.bytes;
-        self.lines += new.lines;
-        self.too_long += new.too_long;
+        let Self { config, buffer, counter } = self;
+        buffer.pour(&mut stream, |block| {
+            let taken = counter.feed(config, progress, block, (set, tally.now), tally.ledger);
+            position += taken as u64;
+            mark.consumed(&block[..taken], position);
+            taken
+        })?;
+        Ok((position, mark))
     }
 }

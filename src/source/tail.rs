@@ -205,7 +205,7 @@ impl Tail {
         buffer: &mut Buffer,
         budget: u64,
         now: Millis,
-        mut feed: impl FnMut(&mut Progress, &[u8]) -> u64,
+        mut feed: impl FnMut(&mut Progress, &[u8]) -> usize,
     ) -> io::Result<(u64, bool)> {
         buffer.clear();
         let mut total = 0;
@@ -213,13 +213,12 @@ impl Tail {
         loop {
             let Self { file, progress, mark, position, .. } = self;
             let take = |block: &[u8]| {
-                let new = feed(progress, block);
-                let taken = usize::try_from(new).unwrap_or(block.len());
-                *position += new;
+                let taken = feed(progress, block);
+                *position += taken as u64;
                 if taken > 0 {
                     mark.consumed(&block[..taken], *position);
                 }
-                total += new;
+                total += taken as u64;
                 taken
             };
             let mut full = true;

@@ -1,6 +1,6 @@
 //! Folders, watched by `notify`: those of globs, which tell of all files in them by a single watch, and the configuration's.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +18,8 @@ const REST: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct Folders {
     watcher: Option<RecommendedWatcher>,
-    watched: HashSet<(PathBuf, bool)>,
+    /// The folders, and whether each is watched with all that is below it.
+    watched: HashMap<PathBuf, bool>,
     healthy: Arc<AtomicBool>,
 }
 
@@ -47,20 +48,20 @@ impl Folders {
                 None
             }
         };
-        Self { watcher, watched: HashSet::new(), healthy }
+        Self { watcher, watched: HashMap::new(), healthy }
     }
 
     /// Watches a folder, with all that is below it if `recursive`.
     pub fn watch(&mut self, folder: &Path, recursive: bool) {
-        let key = (folder.to_path_buf(), recursive);
-        if self.watched.contains(&key) || !folder.is_dir() {
+        let known = self.watched.get(folder).is_some_and(|below| *below || !recursive);
+        if known || !folder.is_dir() {
             return;
         }
         let Some(watcher) = &mut self.watcher else { return };
         let mode = if recursive { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
         match watcher.watch(folder, mode) {
             Ok(()) => {
-                self.watched.insert(key);
+                self.watched.insert(folder.to_path_buf(), recursive);
                 well(&self.healthy);
             }
             Err(e) if is_denied(&e) => {
@@ -74,8 +75,8 @@ impl Folders {
     /// Whether changes of a file are told of by a watch of its folder: what a link leads to lies elsewhere.
     pub fn cover(&self, path: &Path) -> bool {
         let Some(folder) = path.parent() else { return false };
-        let watched = |above: &Path, below: bool| self.watched.contains(&(above.to_path_buf(), below));
-        let covered = watched(folder, false) || folder.ancestors().any(|above| watched(above, true));
+        let covered =
+            folder.ancestors().any(|above| self.watched.get(above).is_some_and(|below| *below || above == folder));
         covered && std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file())
     }
 

@@ -85,16 +85,13 @@ impl Follower {
             .retain(|path, name| wanted.contains_key(path) || name.source != usize::MAX && !name.queue.is_empty());
     }
 
-    /// The paths that the sources name now, before any of them is followed.
-    pub(super) fn named_now(&self) -> impl Iterator<Item = PathBuf> {
-        wanted(&self.config, &mut Reporter::default()).into_keys()
-    }
-
     /// Finds out which file a name means now.
     pub(super) fn check(&mut self, path: &Path, tally: &mut Tally<'_>) {
         let found = fs::metadata(path);
+        let (mut known, mut gone) = (None, false);
         if let Some(name) = self.names.get_mut(path) {
             name.there = !matches!(&found, Err(e) if e.kind() == io::ErrorKind::NotFound);
+            (known, gone) = (name.queue.back().copied(), name.gone.is_some());
         }
         if path.to_str().is_none() {
             // The state file is JSON, and so is the status.
@@ -111,9 +108,6 @@ impl Follower {
             Err(e) => return self.trouble(path, &format!("cannot look at it: {e}")),
         };
         let id = FileId::of(&meta);
-        let name = self.names.get(path);
-        let known = name.and_then(|n| n.queue.back().copied());
-        let gone = name.is_some_and(|n| n.gone.is_some());
         if known == Some(id)
             && !gone
             && let Some(tail) = self.tails.get_mut(&id)

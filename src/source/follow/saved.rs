@@ -45,16 +45,16 @@ pub struct Saving<'a, L> {
     labels_of: L,
 }
 
-impl<L: Fn(SetId) -> LabelSet> Serialize for Saving<'_, L> {
+impl<'a, L: Fn(SetId) -> LabelSet> Serialize for Saving<'a, L> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Follower { names, tails, finished, .. } = self.follower;
         let seen: RefCell<HashSet<FileId>> = RefCell::default();
-        let save = |path: &'_ Path, ids: &mut dyn Iterator<Item = FileId>| {
+        let save = |path: &'a Path, ids: &mut dyn Iterator<Item = FileId>| {
             let ids = ids.filter(|id| seen.borrow_mut().insert(*id));
-            let tails: Vec<&Tail> = ids.filter_map(|id| tails.get(&id)).map(Box::as_ref).collect();
+            let tails: Vec<&'a Tail> = ids.filter_map(|id| tails.get(&id)).map(Box::as_ref).collect();
             let labels = (self.labels_of)(tails.first()?.set);
             let generations = tails.iter().map(|t| t.save()).collect();
-            Some(SavedName { path: Cow::Owned(path.to_path_buf()), labels, generations })
+            Some(SavedName { path: Cow::Borrowed(path), labels, generations })
         };
         let named = || names.iter().filter_map(|(path, name)| save(path, &mut name.queue.iter().copied()));
         let left_behind = || tails.values().filter_map(|t| save(&t.path, &mut std::iter::once(t.id)));
@@ -93,15 +93,14 @@ impl Follower {
 
     /// The files that the sources name now.
     fn files_now(&self) -> HashMap<FileId, PathBuf> {
-        self.named_now().filter_map(|path| Some((FileId::at(&path)?, path))).collect()
+        self.names.keys().filter_map(|path| Some((FileId::at(path)?, path.clone()))).collect()
     }
 
-    /// Takes up where a saved state was left: every file is found again by what it is, under whatever name, or as a copy.
+    /// Takes up where a saved state was left, the globs having been expanded: every file is found again by what it is, under whatever name, or as a copy.
     pub fn restore(&mut self, saved: SavedFollower, ledger: &mut Ledger, now: Millis) {
         // A file that is known is not new, whatever was asked for the first start.
         self.read_from_end = false;
         self.finished = saved.finished;
-        self.discover();
         let files = self.files_now();
         let tally = &mut Tally { ledger, now };
         let mut gone = Vec::new();

@@ -19,7 +19,7 @@ use rustls::ServerConfig;
 
 pub use self::current::Current;
 pub use self::read::parse;
-use crate::yaml::Mistake;
+use crate::yaml::{self, Mistake};
 
 /// The web configuration in use: validated, immutable, swapped as a whole. The default leaves all doors open.
 #[derive(Clone, Default)]
@@ -70,10 +70,7 @@ impl fmt::Display for WebConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(path, e) => write!(f, "cannot read the web configuration {}: {e}", path.display()),
-            Self::Mistakes(path, mistakes) => {
-                let lines: Vec<String> = mistakes.iter().map(|m| format!("{}: {m}", path.display())).collect();
-                f.write_str(&lines.join("\n"))
-            }
+            Self::Mistakes(path, mistakes) => f.write_str(&yaml::listed(path, mistakes)),
             Self::NeedsRestart(path, what) => write!(f, "{}: {what}", path.display()),
         }
     }
