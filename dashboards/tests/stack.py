@@ -484,8 +484,9 @@ class Stack:
                 f"each of {sent} documented codes ({selector}) to be counted twice",
                 lambda: self._number(f"count(increase({documented}[1m]) > 0 and {documented} > 1)") >= sent,
             )
-        counted = 'zai_api_error_last_seen_timestamp_seconds{namespace="ended", code="1113"} > 0'
-        wait_for("the failure of the service that ends", lambda: self.query(counted))
+        # Seen once is not enough: a rise is between two scrapes.
+        risen = 'increase(zai_api_errors_total{namespace="ended", code="1113"}[1m]) > 0'
+        wait_for("the failures of the service that ends to rise", lambda: self.query(risen))
         self._end(self.processes["ended"])
         wait_for("Prometheus to miss the exporter that has ended", lambda: self.query('up{namespace="ended"} == 0'))
         for selector in ('namespace="every-code"', 'job="laptop"', *(['namespace="support"'] if self.history else [])):
