@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use zai_exporter::web::config;
+use zai_exporter::web::config::{self, WebConfig};
 
 use super::{config::assert_told, steered};
 
@@ -21,7 +21,7 @@ pub fn holds(data: &[u8]) {
             assert!(config.users.iter().all(|(name, hash)| !name.contains(':') && hash.starts_with("$2")));
             assert!(config.rate.is_none_or(|r| r.burst > 0 && !r.interval.is_zero()));
             assert!(config.tls.is_none() || opened >= 2);
-            assert!(!format!("{config:?}").contains("$2"));
+            assert!(!printed(config).contains("$2"));
         }
         Err(mistakes) => {
             assert_told(&mistakes, text);
@@ -35,4 +35,9 @@ pub fn holds(data: &[u8]) {
             assert!(!told("[45, 45, 45") && !pem.lines().any(|l| l.len() > 40 && told(l)), "{mistakes:?}");
         }
     }
+}
+
+/// A configuration as a log would show it, but for the headers: they are in every answer, and may hold what looks like a hash.
+fn printed(config: WebConfig) -> String {
+    format!("{:?}", WebConfig { headers: Vec::new(), ..config })
 }
