@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use self::times::Times;
 use crate::fold::{Event, Fold};
-use crate::lines::{self, Block, Framed, Frames};
+use crate::lines::{self, Block, Framed, Frames, Longs};
 use crate::recognise::{Context, Cursor, Recogniser, Signal, View, time};
 
 /// Everything that a log's bytes have told so far, besides the counts. Committed together with its position.
@@ -113,7 +113,7 @@ impl Parser {
             Block::Partial => Read::default(),
             Block::TooLong(start) => {
                 let mut times = Times::new(&recogniser.zone, start, line_bytes, &progress.context);
-                self.line(recogniser, progress, &mut times, 0, start, line_bytes, tell);
+                self.cut(recogniser, progress, &mut times, 0, start, line_bytes, tell);
                 times.leave(start.len(), block.len(), &mut progress.context);
                 progress.skipping = true;
                 Read { bytes: block.len() as u64, lines: 0, too_long: 1 }
@@ -138,6 +138,7 @@ impl Parser {
     ) -> u64 {
         let (mut from, mut too_long) = (0, 0);
         let mut times = Times::new(&recogniser.zone, block, line_bytes, &progress.context);
+        let mut longs = Longs::new(block, line_bytes);
         recogniser.needles.start(&mut self.cursor);
         while from < block.len() {
             let hit = if progress.frames.is_open() {
@@ -145,20 +146,41 @@ impl Parser {
             } else {
                 recogniser.needles.find(block, from, &mut self.cursor)
             };
-            let Some(hit) = hit else {
+            let Some(at) = hit.into_iter().chain(longs.next(from)).min() else {
                 progress.lines += lines::count(&block[from..]);
                 break;
             };
-            let (start, line) = lines::line_at(block, from, hit);
+            let (start, line) = lines::line_at(block, from, at);
             progress.lines += lines::count(&block[from..start]);
-            let bytes = &line.bytes[..line.bytes.len().min(line_bytes)];
-            too_long += u64::from(bytes.len() < line.bytes.len());
-            self.line(recogniser, progress, &mut times, start, bytes, line_bytes, tell);
+            if let Some(cut) = line.bytes.get(..line_bytes).filter(|cut| cut.len() < line.bytes.len()) {
+                too_long += 1;
+                self.cut(recogniser, progress, &mut times, start, cut, line_bytes, tell);
+            } else {
+                self.line(recogniser, progress, &mut times, start, line.bytes, line_bytes, tell);
+            }
             progress.lines += 1;
             from = line.next;
         }
         times.leave(block.len(), block.len(), &mut progress.context);
         too_long
+    }
+
+    /// The first part of a line that is too long. Whether it tells anything is asked of this part alone: of the rest, more or less
+    /// is there, by how the bytes arrived.
+    #[allow(clippy::too_many_arguments)] // as below
+    fn cut(
+        &mut self,
+        recogniser: &Recogniser,
+        progress: &mut Progress,
+        times: &mut Times<'_>,
+        start: usize,
+        cut: &[u8],
+        line_bytes: usize,
+        tell: &mut dyn FnMut(Event),
+    ) {
+        if progress.frames.is_open() || recogniser.needles.stand_in(cut) {
+            self.line(recogniser, progress, times, start, cut, line_bytes, tell);
+        }
     }
 
     #[allow(clippy::too_many_arguments)] // the line, where it stands, and what is known: nothing to group

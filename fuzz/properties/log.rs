@@ -54,8 +54,7 @@ fn counted(log: &[u8], sizes: &[u8]) -> Outcome {
         let take = |block: &[u8]| {
             let mut tell = |event| events.push(event);
             let read = parser.feed(&CONFIG.recogniser, &mut progress, block, LINE_BYTES, &mut tell);
-            sum.bytes += read.bytes;
-            sum.lines += read.lines;
+            sum.add(read);
             usize::try_from(read.bytes).expect("it is no more than the block")
         };
         let step = steps.next().unwrap_or(usize::MAX);

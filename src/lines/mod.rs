@@ -50,6 +50,43 @@ pub fn line_at(lines: &[u8], from: usize, at: usize) -> (usize, Line<'_>) {
     (start, Line { bytes, next: lines.len().min(end + 1) })
 }
 
+/// Where the lines of a block start that are too long.
+#[derive(Debug)]
+pub struct Longs<'a> {
+    block: &'a [u8],
+    line_bytes: usize,
+    next: Option<usize>,
+}
+
+impl<'a> Longs<'a> {
+    /// Those of `block`, which holds whole lines.
+    pub fn new(block: &'a [u8], line_bytes: usize) -> Self {
+        Self { block, line_bytes, next: first_long(block, 0, line_bytes) }
+    }
+
+    /// The first at or after `from`, which is the start of a line and never goes back.
+    pub fn next(&mut self, from: usize) -> Option<usize> {
+        if self.next.is_some_and(|at| at < from) {
+            self.next = first_long(self.block, from, self.line_bytes);
+        }
+        self.next
+    }
+}
+
+/// Goes from a newline to the last one within the length that a line may have: lines of ordinary length are passed by the hundred.
+fn first_long(block: &[u8], mut start: usize, line_bytes: usize) -> Option<usize> {
+    while block.len() - start > line_bytes {
+        let end = block.len().min(start + line_bytes + 1);
+        match memrchr(b'\n', &block[start..end]) {
+            Some(newline) => start += newline + 1,
+            // It is just as long as it may be, with its line ending.
+            None if block[end - 1..].starts_with(b"\r\n") => start = end + 1,
+            None => return Some(start),
+        }
+    }
+    None
+}
+
 /// How many lines end in `bytes`.
 pub fn count(bytes: &[u8]) -> u64 {
     memchr_iter(b'\n', bytes).count() as u64
@@ -65,6 +102,19 @@ mod tests {
         assert_eq!(whole_lines(b"abc", 100), Block::Partial);
         assert_eq!(whole_lines(b"abcd\r", 4), Block::Partial);
         assert_eq!(whole_lines(b"abcdef", 4), Block::TooLong(b"abcd"));
+    }
+
+    #[test]
+    fn lines_that_are_too_long_are_found_between_others() {
+        let found = |block: &[u8]| {
+            let mut longs = Longs::new(block, 4);
+            let starts = std::iter::once(0).chain(memchr_iter(b'\n', block).map(|n| n + 1));
+            starts.filter(|start| longs.next(*start) == Some(*start)).collect::<Vec<_>>()
+        };
+        assert_eq!(found(b"a\nb\nfive5\nfour\nfour\r\nfive5\r\nc\n"), [4, 21]);
+        assert_eq!(found(b"\n\n\n\n\n\n\nfour\n"), [0; 0]);
+        assert_eq!(found(b"four\rx\n"), [0]);
+        assert_eq!(found(b""), [0; 0]);
     }
 
     #[test]

@@ -92,3 +92,42 @@ fn what_follows_a_line_that_was_too_long_is_read_with_its_end() {
     assert_eq!(feed(rest.as_bytes()), Read { bytes: rest.len() as u64 - 7, lines: 2, too_long: 0 });
     assert_eq!(failures(&events).len(), 1);
 }
+
+#[test]
+fn what_a_cut_line_tells_does_not_depend_on_how_it_arrives() {
+    let fill = "x".repeat(1_000);
+    for (long, failures) in [
+        // It holds a name of the API that alone makes no line worth a look.
+        (format!("zhipu {fill}"), 0),
+        // What makes it worth a look stands behind the cut, or across it.
+        (format!("zhipu {fill} {ERROR}"), 0),
+        (format!("zhipu {}{ERROR}", &fill[..980]), 0),
+        // The cut makes a host's name of a longer word.
+        (format!("zhipu {} z.aix{fill}", &fill[..989]), 0),
+        (format!("{ERROR} {fill}\r"), 1),
+    ] {
+        let log = |line: &str| format!("short\n{line}\nshort\n{}\r\n", "y".repeat(1_000));
+        let (cut, log) = (log(&long[..1_000]), log(&long));
+        let (whole, pieces) = (by_reads_of(&log, log.len()), by_reads_of(&log, 1_002));
+        assert_eq!(whole, pieces, "{}", &long[..40]);
+        let (progress, events, read) = whole;
+        assert_eq!((self::failures(&events).len(), read.too_long), (failures, 1), "{}", &long[..40]);
+        // It tells what its first part would tell as a line.
+        let (short, told, _) = by_reads_of(&cut, cut.len());
+        assert_eq!((progress, events), (short, told), "{}", &long[..40]);
+    }
+}
+
+/// With lines of up to 1,000 bytes. Each read brings so many bytes, or what is there.
+fn by_reads_of(log: &str, bytes: usize) -> (Progress, Vec<Event>, Read) {
+    let recogniser = recogniser();
+    let (mut parser, mut progress, mut events) = (Parser::default(), Progress::default(), Vec::new());
+    let (mut sum, mut taken, mut there) = (Read::default(), 0, 0);
+    while there < log.len() {
+        there = log.len().min(taken + bytes);
+        let block = &log.as_bytes()[taken..there];
+        sum.add(parser.feed(&recogniser, &mut progress, block, 1_000, &mut |e| events.push(e)));
+        taken = sum.bytes as usize;
+    }
+    (progress, events, sum)
+}

@@ -114,6 +114,11 @@ impl Needles {
         }
         cursor.next.iter().flatten().min().copied()
     }
+
+    /// Whether `line` is of interest.
+    pub fn stand_in(&self, line: &[u8]) -> bool {
+        self.searchers.iter().any(|searcher| searcher.find(line, 0).is_some())
+    }
 }
 
 /// Finds some of the needles by their anchors.
