@@ -89,7 +89,7 @@ impl Parser {
         loop {
             let rest = &block[usize::try_from(read.bytes).unwrap_or(block.len())..];
             let step = if progress.skipping {
-                skip(progress, rest)
+                skip(progress, rest, tell)
             } else {
                 self.at_a_start(recogniser, progress, rest, line_bytes, tell)
             };
@@ -211,13 +211,14 @@ impl Parser {
     }
 }
 
-fn skip(progress: &mut Progress, block: &[u8]) -> Read {
+fn skip(progress: &mut Progress, block: &[u8], tell: &mut dyn FnMut(Event)) -> Read {
     let newline = memchr::memchr(b'\n', block);
     let bytes = newline.map_or(block.len(), |n| n + 1);
     times::pass(&mut progress.context, bytes);
     if newline.is_some() {
         progress.skipping = false;
         progress.lines += 1;
+        progress.fold.pass(progress.lines, tell);
     }
     Read { bytes: bytes as u64, lines: u64::from(newline.is_some()), too_long: 0 }
 }

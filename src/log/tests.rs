@@ -118,6 +118,16 @@ fn what_a_cut_line_tells_does_not_depend_on_how_it_arrives() {
     }
 }
 
+#[test]
+fn what_is_remembered_ages_with_the_end_of_a_line_that_was_too_long() {
+    for (first, lines) in [("finish_reason='length'\n", 8), ("POST https://api.z.ai/x \"HTTP/1.1 429\"\n", 200)] {
+        let log = format!("{first}{}{}\n", "x\n".repeat(lines - 1), "y".repeat(2_000));
+        let (whole, pieces) = (by_reads_of(&log, log.len()), by_reads_of(&log, 1_002));
+        assert_eq!(whole, pieces);
+        assert!(whole.0.fold.is_empty() && !whole.1.is_empty(), "it is told and forgotten with the last line's end");
+    }
+}
+
 /// With lines of up to 1,000 bytes. Each read brings so many bytes, or what is there.
 fn by_reads_of(log: &str, bytes: usize) -> (Progress, Vec<Event>, Read) {
     let recogniser = recogniser();
