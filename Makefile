@@ -50,7 +50,7 @@ fuzz:
 	for target in $$(cargo +nightly fuzz list); do \
 	    mkdir -p fuzz/grown/$$target && \
 	    cargo +nightly fuzz run --sanitizer none --codegen-units 16 $$target fuzz/grown/$$target fuzz/corpus/$$target -- \
-	        -max_total_time=$(FUZZ_SECONDS) -timeout=20 -print_final_stats=1 || exit 1; \
+	        -dict=fuzz/dictionaries/$$target.dict -max_total_time=$(FUZZ_SECONDS) -timeout=20 -print_final_stats=1 || exit 1; \
 	done
 
 # Every rule changed in every way that matters, and the tests that must notice; takes minutes.
