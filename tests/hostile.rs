@@ -221,7 +221,8 @@ fn no_log_uses_memory_without_bound() {
     let exporter = setup.start(&[&setup.text("*.log"), "--state.dir", &setup.text("state")]);
     let scrape = exporter.scrape_until("the first pass", |_| true);
     assert_eq!(exhausted(&scrape), 1.0);
-    assert!(value(&scrape, "zai_exporter_lines_too_long_total", "") >= 6.0);
+    // All but those that are made of many short lines.
+    assert_eq!(value(&scrape, "zai_exporter_lines_too_long_total", ""), 8.0);
     let state = fs::metadata(setup.path("state/state.json")).unwrap().len();
     // The first part of a split line may be as long as a line, and JSON writes a byte as up to four.
     assert!(state < 5 << 20, "the state has {state} bytes");
