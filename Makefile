@@ -4,7 +4,7 @@ export ZAI_EXPORTER_BIN ?= $(CURDIR)/target/release/zai-exporter
 # The binary that ships in the image and the tarball: linked statically.
 export ZAI_EXPORTER_STATIC_BIN ?= $(CURDIR)/target/$(shell rustc -vV | sed -n 's/^host: //p')/release/zai-exporter
 
-.PHONY: setup build static test lint dependencies deny sbom rust instructions docs alerts alerts-mutants helm dashboards dashboards-render page
+.PHONY: setup build static test lint dependencies deny sbom rust instructions hostile fuzz docs alerts alerts-mutants helm dashboards dashboards-render page
 
 setup:
 	scripts/setup.sh
