@@ -37,6 +37,11 @@ impl Progress {
         self.skipping = true;
     }
 
+    /// A state may tell any number, and the last is not followed by the first.
+    fn pass_lines(&mut self, lines: u64) {
+        self.lines = self.lines.saturating_add(lines);
+    }
+
     /// The progress with which the next generation of the same log starts.
     pub fn carried_over(&mut self) -> Self {
         let next =
@@ -147,18 +152,18 @@ impl Parser {
                 recogniser.needles.find(block, from, &mut self.cursor)
             };
             let Some(at) = hit.into_iter().chain(longs.next(from)).min() else {
-                progress.lines += lines::count(&block[from..]);
+                progress.pass_lines(lines::count(&block[from..]));
                 break;
             };
             let (start, line) = lines::line_at(block, from, at);
-            progress.lines += lines::count(&block[from..start]);
+            progress.pass_lines(lines::count(&block[from..start]));
             if let Some(cut) = line.bytes.get(..line_bytes).filter(|cut| cut.len() < line.bytes.len()) {
                 too_long += 1;
                 self.cut(recogniser, progress, &mut times, start, cut, line_bytes, tell);
             } else {
                 self.line(recogniser, progress, &mut times, start, line.bytes, line_bytes, tell);
             }
-            progress.lines += 1;
+            progress.pass_lines(1);
             from = line.next;
         }
         times.leave(block.len(), block.len(), &mut progress.context);
@@ -217,7 +222,7 @@ fn skip(progress: &mut Progress, block: &[u8], tell: &mut dyn FnMut(Event)) -> R
     times::pass(&mut progress.context, bytes);
     if newline.is_some() {
         progress.skipping = false;
-        progress.lines += 1;
+        progress.pass_lines(1);
         progress.fold.pass(progress.lines, tell);
     }
     Read { bytes: bytes as u64, lines: u64::from(newline.is_some()), too_long: 0 }

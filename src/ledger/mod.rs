@@ -56,7 +56,7 @@ fn is_zero(n: &u64) -> bool {
 
 impl Tally {
     fn add(&mut self, count: u64, at: Millis) {
-        self.count += count;
+        grow(&mut self.count, count);
         self.first = if self.first == 0 { at } else { self.first.min(at) };
         self.last = self.last.max(at);
     }
@@ -148,9 +148,9 @@ impl Ledger {
                 let tally = self.sets[set].1.errors.entry(key).or_default();
                 tally.add(1, seen(time, now));
             }
-            Event::Answer(status) => *self.sets[set].1.answers.entry(status).or_default() += 1,
-            Event::Finish(reason) => *self.sets[set].1.finishes.entry(reason).or_default() += 1,
-            Event::LookAlike => self.look_alikes += 1,
+            Event::Answer(status) => grow(self.sets[set].1.answers.entry(status).or_default(), 1),
+            Event::Finish(reason) => grow(self.sets[set].1.finishes.entry(reason).or_default(), 1),
+            Event::LookAlike => grow(&mut self.look_alikes, 1),
         }
     }
 
@@ -219,8 +219,9 @@ impl Ledger {
         }
         for ((set, key), held) in &extra {
             let tally = self.sets[*set].1.errors.entry(key.clone()).or_default();
-            if tally.count + held.count > tally.shown {
-                tally.shown = tally.count + held.count;
+            let shown = tally.count.saturating_add(held.count);
+            if shown > tally.shown {
+                tally.shown = shown;
                 self.shown_more = true;
             }
         }
@@ -252,8 +253,13 @@ impl Ledger {
             counts.finishes.extend(set.finishes);
         }
         self.unknown_codes.extend(saved.unknown_codes);
-        self.look_alikes += saved.look_alikes;
+        grow(&mut self.look_alikes, saved.look_alikes);
     }
+}
+
+/// A state may tell any count, and no counter goes back: not to 0 from the greatest either.
+fn grow(count: &mut u64, by: u64) {
+    *count = count.saturating_add(by);
 }
 
 /// A log cannot have been written after it was read: a time ahead of `now` is a clock or a zone that is wrong.
@@ -340,6 +346,25 @@ mod tests {
         let mut again = Ledger::default();
         again.restore(serde_json::from_str(&text).unwrap());
         assert_eq!(again.save(), ledger.save());
+    }
+
+    #[test]
+    fn the_greatest_count_that_a_state_may_tell_stays() {
+        let catalogue = Catalogue::built_in();
+        let held = Event::Failure(Identity::Business(1113), None);
+        let events = [held, Event::Answer(200), Event::Finish(FinishReason::Stop), Event::LookAlike];
+        let mut ledger = Ledger::default();
+        let set = ledger.open(LabelSet::default(), &catalogue);
+        events.iter().for_each(|event| ledger.count(set, *event, &catalogue, 9));
+        let greatest = serde_json::to_string(&ledger.save()).unwrap();
+        let greatest = greatest.replace("\"count\":1", &format!("\"count\":{}", u64::MAX));
+        let greatest = greatest.replace(",1]", &format!(",{}]", u64::MAX));
+        let greatest = greatest.replace("\"look_alikes\":1", &format!("\"look_alikes\":{}", u64::MAX));
+        ledger.restore(serde_json::from_str(&greatest).unwrap());
+        events.iter().for_each(|event| ledger.count(set, *event, &catalogue, 9));
+        let shown = ledger.snapshot([(set, held)].into_iter(), &catalogue, 9);
+        assert_eq!(value(&shown, &Code::Number(1113)), u64::MAX);
+        assert_eq!(serde_json::to_string(&ledger.save()).unwrap().matches(&u64::MAX.to_string()).count(), 5);
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub(super) fn of(sets: &[(LabelSet, Counts)], held: &BTreeMap<(SetId, ErrorKey),
             out.errors.push(ErrorSeries {
                 labels: labels.clone(),
                 key: key.clone(),
-                count: (tally.count + more.count).max(tally.shown),
+                count: tally.count.saturating_add(more.count).max(tally.shown),
                 first: [tally.first, more.first].into_iter().filter(|t| *t != 0).min().unwrap_or(0),
                 last: tally.last.max(more.last),
             });

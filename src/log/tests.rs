@@ -128,6 +128,16 @@ fn what_is_remembered_ages_with_the_end_of_a_line_that_was_too_long() {
     }
 }
 
+#[test]
+fn the_greatest_number_of_a_line_that_a_state_may_tell_stays() {
+    let mut progress = Progress { lines: u64::MAX, ..Progress::default() };
+    let log = format!("one\n{ERROR}\ntwo\n{}\n", "x".repeat(2_000));
+    for block in [log.as_bytes(), &[b'x'; 2_000], b"\n"] {
+        Parser::default().feed(&recogniser(), &mut progress, block, 1_000, &mut |_| {});
+    }
+    assert_eq!(progress.lines, u64::MAX);
+}
+
 /// With lines of up to 1,000 bytes. Each read brings so many bytes, or what is there.
 fn by_reads_of(log: &str, bytes: usize) -> (Progress, Vec<Event>, Read) {
     let recogniser = recogniser();
