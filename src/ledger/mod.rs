@@ -355,13 +355,17 @@ mod tests {
         let events = [held, Event::Answer(200), Event::Finish(FinishReason::Stop), Event::LookAlike];
         let mut ledger = Ledger::default();
         let set = ledger.open(LabelSet::default(), &catalogue);
-        events.iter().for_each(|event| ledger.count(set, *event, &catalogue, 9));
+        for event in events {
+            ledger.count(set, event, &catalogue, 9);
+        }
         let greatest = serde_json::to_string(&ledger.save()).unwrap();
         let greatest = greatest.replace("\"count\":1", &format!("\"count\":{}", u64::MAX));
         let greatest = greatest.replace(",1]", &format!(",{}]", u64::MAX));
         let greatest = greatest.replace("\"look_alikes\":1", &format!("\"look_alikes\":{}", u64::MAX));
         ledger.restore(serde_json::from_str(&greatest).unwrap());
-        events.iter().for_each(|event| ledger.count(set, *event, &catalogue, 9));
+        for event in events {
+            ledger.count(set, event, &catalogue, 9);
+        }
         let shown = ledger.snapshot([(set, held)].into_iter(), &catalogue, 9);
         assert_eq!(value(&shown, &Code::Number(1113)), u64::MAX);
         assert_eq!(serde_json::to_string(&ledger.save()).unwrap().matches(&u64::MAX.to_string()).count(), 5);
