@@ -315,6 +315,10 @@ pub fn parse(bytes: &[u8]) -> Result<State, Fault> {
     if version > VERSION {
         return Err(Fault::Newer(version));
     }
+    // No version but a newer one writes anything else there.
+    if header != format!("{MAGIC} {VERSION}") {
+        return Err(Fault::Foreign);
+    }
     let (state, seal) = sealed(bytes).ok_or(Fault::Torn)?;
     let (checksum, length) = seal.split_once(' ').ok_or(Fault::Torn)?;
     let checksum = u64::from_str_radix(checksum, 16).map_err(|_| Fault::Torn)?;
@@ -489,6 +493,18 @@ mod tests {
         let refused = Store::open(directory.path(), Box::new(RealDisk)).unwrap_err();
         assert!(refused.to_string().contains("cannot read") && refused.to_string().contains(CURRENT), "{refused}");
         assert!(directory.path().join(CURRENT).exists());
+    }
+
+    #[test]
+    fn a_first_line_that_no_version_writes_is_foreign() {
+        let file = |head: &str| {
+            let state = format!("{head}\n{}", serde_json::to_string(&<State>::default()).unwrap());
+            format!("{state}\n{:016x} {}\n", xxh3_64(state.as_bytes()), state.len())
+        };
+        assert!(parse(file(&format!("{MAGIC} {VERSION}")).as_bytes()).is_ok());
+        for version in ["1 more", "1 ", "+1", "01", "0"] {
+            assert!(matches!(parse(file(&format!("{MAGIC} {version}")).as_bytes()), Err(Fault::Foreign)), "{version}");
+        }
     }
 
     #[test]
