@@ -62,7 +62,7 @@ impl FinishedFiles {
 
     /// How much of the file at `path` has been read as the content of one of them, of which it is a copy.
     pub fn read_in_copy(&self, path: &Path) -> u64 {
-        let copied = |f: &&Finished| open(path).is_ok_and(|file| f.mark.stands_in(&file).unwrap_or(false));
+        let copied = |f: &&Finished| open(path).is_ok_and(|(file, _)| f.mark.stands_in(&file).unwrap_or(false));
         self.0.iter().find(copied).map_or(0, |f| f.position)
     }
 }

@@ -27,7 +27,8 @@ pub fn glob_paths(pattern: &str) -> Result<Vec<PathBuf>, PatternError> {
     let start = if pattern.starts_with('/') { "/" } else { "" };
     let mut found = Vec::new();
     expand(Path::new(start), &steps, &mut found);
-    found.sort();
+    // By bytes: to compare paths part by part costs more than to find them.
+    found.sort_by(|one, two| one.as_os_str().cmp(two.as_os_str()));
     found.dedup();
     Ok(found)
 }

@@ -5,6 +5,7 @@ mod finished;
 mod follow;
 mod globs;
 mod identity;
+mod path_map;
 mod reader;
 mod relatives;
 mod report;

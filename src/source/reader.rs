@@ -92,7 +92,7 @@ impl Reader {
         progress: &mut Progress,
         tally: &mut Tally<'_>,
     ) -> io::Result<(u64, Mark)> {
-        let mut stream = MultiGzDecoder::new(open(path)?);
+        let mut stream = MultiGzDecoder::new(open(path)?.0);
         io::copy(&mut stream.by_ref().take(position), &mut io::sink())?;
         let Self { config, buffer, counter } = self;
         buffer.pour(&mut stream, |block| {

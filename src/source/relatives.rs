@@ -57,7 +57,7 @@ impl Relative {
 
     /// Whether it holds what `mark` knows, up to `position`.
     pub fn holds(&self, mark: &Mark, position: u64) -> io::Result<bool> {
-        let file = open(&self.path)?;
+        let (file, _) = open(&self.path)?;
         if self.is_gz() {
             return mark.stands_in_stream(&mut MultiGzDecoder::new(file), position).or(Ok(false));
         }

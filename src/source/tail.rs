@@ -86,8 +86,7 @@ pub enum State {
 impl Tail {
     /// Opens `path` to be read from `position` on.
     pub fn open(path: &Path, position: u64, set: usize, now: Millis) -> io::Result<Self> {
-        let file = open(path)?;
-        let meta = file.metadata()?;
+        let (file, meta) = open(path)?;
         let mark = Mark::at(&file, position)?;
         let mut tail = Self::of(file, path, &meta, set, now);
         tail.position = position;
@@ -97,7 +96,7 @@ impl Tail {
 
     /// Opens `path` to be read from its end on. A line that is being written is left out as a whole.
     pub fn open_at_end(path: &Path, set: usize, now: Millis) -> io::Result<Self> {
-        let size = open(path)?.metadata()?.len();
+        let size = open(path)?.1.len();
         let mut tail = Self::open(path, size, set, now)?;
         if !tail.mark.ends_a_line() {
             tail.progress.skip_line();
@@ -107,8 +106,7 @@ impl Tail {
 
     /// Opens a file that was followed before, at `path`, where it was left.
     pub fn resume(saved: SavedTail<'_>, path: &Path, set: usize, now: Millis) -> io::Result<Self> {
-        let file = open(path)?;
-        let meta = file.metadata()?;
+        let (file, meta) = open(path)?;
         let mut tail = Self::of(file, path, &meta, set, now);
         tail.position = saved.position;
         tail.copied = saved.copied;
@@ -258,15 +256,15 @@ impl Tail {
     /// Whether another file begins with what this one holds now.
     pub fn begins_like(&self, other: &Path) -> io::Result<bool> {
         let (mut one, mut two) = ([0; 1024], [0; 1024]);
-        let (one_len, two_len) = (self.file.read_at(&mut one, 0)?, open(other)?.read_at(&mut two, 0)?);
+        let (one_len, two_len) = (self.file.read_at(&mut one, 0)?, open(other)?.0.read_at(&mut two, 0)?);
         let len = one_len.min(two_len);
         Ok(len > 0 && one[..len] == two[..len])
     }
 
     /// Whether another file holds nothing but what this one holds too: it is a copy, or is becoming one.
     pub fn holds_all_of(&self, other: &Path) -> io::Result<bool> {
-        let file = open(other)?;
-        let len = file.metadata()?.len();
+        let (file, meta) = open(other)?;
+        let len = meta.len();
         Ok(len == 0 || Mark::at(&file, len)?.stands_in(&self.file)?)
     }
 
@@ -276,15 +274,16 @@ impl Tail {
     }
 }
 
-/// Opens a regular file. Never waits: opening a FIFO without a writer would.
-pub(super) fn open(path: &Path) -> io::Result<File> {
+/// Opens a regular file, and tells what it is. Never waits: opening a FIFO without a writer would.
+pub(super) fn open(path: &Path) -> io::Result<(File, Metadata)> {
     use rustix::fs::{Mode, OFlags};
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
-    if !file.metadata()?.is_file() {
+    let meta = file.metadata()?;
+    if !meta.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
-    Ok(file)
+    Ok((file, meta))
 }
 
 /// Nanoseconds since the epoch: two files may be made within one millisecond.

@@ -15,14 +15,15 @@ mod rotation;
 mod saved;
 mod truncation;
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use self::names::{LabelValues, Name};
 pub use self::saved::SavedFollower;
 use super::finished::FinishedFiles;
 use super::identity::FileId;
+use super::path_map::PathMap;
 use super::reader::{Reader, Tally};
 use super::report::{Report, Reporter};
 use super::tail::Tail;
@@ -38,7 +39,7 @@ pub const QUIET_MILLIS: Millis = 2_000;
 #[derive(Debug)]
 pub struct Follower {
     config: Arc<Config>,
-    names: BTreeMap<PathBuf, Name>,
+    names: PathMap<Name>,
     /// Boxed: the table is twice as large as what it holds.
     tails: HashMap<FileId, Box<Tail>>,
     finished: FinishedFiles,
@@ -71,7 +72,7 @@ impl Follower {
         Self {
             reader: Reader::new(Arc::clone(&config)),
             config,
-            names: BTreeMap::new(),
+            names: PathMap::default(),
             tails: HashMap::new(),
             finished: FinishedFiles::default(),
             labels: LabelValues::default(),
@@ -98,7 +99,7 @@ impl Follower {
         if self.first_look {
             self.open_series(tally.ledger);
         }
-        let paths: Vec<PathBuf> = self.names.keys().cloned().collect();
+        let paths = self.names.paths();
         for path in &paths {
             self.check(path, tally);
         }
@@ -130,7 +131,7 @@ impl Follower {
 
     /// All names that are followed or waited for.
     pub fn watched(&self) -> Vec<PathBuf> {
-        self.names.keys().cloned().collect()
+        self.names.paths()
     }
 
     /// Files open, names waited for, bytes unread.
@@ -141,10 +142,10 @@ impl Follower {
 
     /// Every followed name, for the status page.
     pub fn followed(&self) -> Vec<Followed> {
-        let followed = |(path, name): (&PathBuf, &Name)| {
+        let followed = |(path, name): (&Path, &Name)| {
             let tail = name.queue.back().and_then(|id| self.tails.get(id));
             Followed {
-                path: path.clone(),
+                path: path.to_path_buf(),
                 position: tail.map_or(0, |t| t.position),
                 lag: name.queue.iter().filter_map(|id| self.tails.get(id)).map(|t| t.lag()).sum(),
                 written: tail.map_or(0, |t| t.written),

@@ -1,6 +1,6 @@
 //! Which names are followed, which file each of them means now, and which labels its counts get.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use crate::config::{Config, Labels, LogPath, SourceConfig};
 use crate::ledger::{LabelSet, Ledger, SetId};
 use crate::source::glob_paths;
 use crate::source::identity::FileId;
+use crate::source::path_map::PathMap;
 use crate::source::reader::Tally;
 use crate::source::report::Reporter;
 
@@ -77,12 +78,11 @@ impl Follower {
     /// Expands the globs: new files are followed from now on, and names that are gone are forgotten.
     pub fn discover(&mut self) {
         let wanted = wanted(&self.config, &mut self.reporter);
-        for (path, Wanted { source, literal }) in &wanted {
-            let name = self.names.entry(path.clone()).or_default();
+        for (path, Wanted { source, literal }) in wanted.iter() {
+            let name = self.names.entry(path).or_default();
             (name.source, name.literal) = (*source, *literal);
         }
-        self.names
-            .retain(|path, name| wanted.contains_key(path) || name.source != usize::MAX && !name.queue.is_empty());
+        self.names.retain(|path, name| wanted.contains(path) || name.source != usize::MAX && !name.queue.is_empty());
     }
 
     /// Finds out which file a name means now.
@@ -170,15 +170,15 @@ impl Follower {
 }
 
 /// What the sources name now. A path that several of them name belongs to the first.
-fn wanted(config: &Config, reporter: &mut Reporter) -> BTreeMap<PathBuf, Wanted> {
-    let mut wanted = BTreeMap::new();
+fn wanted(config: &Config, reporter: &mut Reporter) -> PathMap<Wanted> {
+    let mut wanted = PathMap::default();
     for (index, source) in config.sources.iter().enumerate() {
         for named in &source.paths {
             let literal = named.literal().map(Path::to_path_buf);
             let is_literal = literal.is_some();
             for path in literal.map_or_else(|| found(named, reporter), |path| vec![path]) {
                 if is_literal || belongs(source, &path) {
-                    wanted.entry(path).or_insert(Wanted { source: index, literal: is_literal });
+                    wanted.entry(&path).or_insert(Wanted { source: index, literal: is_literal });
                 }
             }
         }

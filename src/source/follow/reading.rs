@@ -20,7 +20,7 @@ const SLICE: u64 = 4 << 20;
 const LOOK: u64 = 16 << 20;
 
 /// How much more for each followed name: to look at them all again costs, too.
-const LOOK_PER_NAME: u64 = 8 << 10;
+const LOOK_PER_NAME: u64 = 64 << 10;
 
 impl Follower {
     /// Reads the first generation of every name, and those left behind. Returns whether there is more.

@@ -83,17 +83,20 @@ impl Follower {
 
     /// Whether a saved state is about none of the logs that are followed now, neither by name nor by file.
     pub fn is_of_other_logs(&self, saved: &SavedFollower) -> bool {
+        if saved.names.is_empty() {
+            return false;
+        }
+        let named = |name: &SavedName<'_>| self.config.sources.iter().any(|s| s.names(&name.path));
+        if saved.names.iter().any(named) {
+            return false;
+        }
         let files = self.files_now();
-        let ours = |name: &SavedName<'_>| {
-            self.config.sources.iter().any(|s| s.names(&name.path))
-                || name.generations.iter().any(|tail| files.contains_key(&tail.id))
-        };
-        !saved.names.is_empty() && !saved.names.iter().any(ours)
+        !saved.names.iter().flat_map(|name| &name.generations).any(|tail| files.contains_key(&tail.id))
     }
 
     /// The files that the sources name now.
     fn files_now(&self) -> HashMap<FileId, PathBuf> {
-        self.names.keys().filter_map(|path| Some((FileId::at(path)?, path.clone()))).collect()
+        self.names.iter().filter_map(|(path, _)| Some((FileId::at(path)?, path.to_path_buf()))).collect()
     }
 
     /// Takes up where a saved state was left, the globs having been expanded: every file is found again by what it is, under whatever name, or as a copy.
@@ -153,7 +156,7 @@ impl Follower {
         // Another generation follows under the same name, if there is one: it goes on from here.
         self.count_held(&progress, set, tally);
         // A generation that a glob followed by a name of its own is nobody's now but its log's.
-        let log = Some(path.to_path_buf()).filter(|path| self.names.contains_key(path));
+        let log = Some(path.to_path_buf()).filter(|path| self.names.contains(path));
         let Some(log) = log.or_else(|| self.logs_of(path).next()) else { return };
         // The oldest that is gone, since whatever came after it may not have been read.
         if let Some(name) = self.names.get_mut(&log).filter(|n| n.gone.is_none_or(|other| gone.born < other.born)) {

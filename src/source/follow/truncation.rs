@@ -154,7 +154,7 @@ impl Follower {
         let shorter = name.match_indices(['.', '-', '_']).filter(|(at, _)| *at > 0).map(|(at, _)| &name[..at]);
         let names = shorter.flat_map(move |stem| [stem.to_string(), format!("{stem}.{extension}")]);
         let others = names.filter(move |other| other != name).map(|other| path.with_file_name(other));
-        others.filter(|other| self.names.contains_key(other))
+        others.filter(|other| self.names.contains(other))
     }
 
     /// Copies of a file that were made, and the file cut after them, between two looks: younger than the last one that was
@@ -162,7 +162,7 @@ impl Follower {
     fn unseen_copies(&mut self, path: &Path, id: FileId, after: Nanos, cut: Option<Original>) -> Vec<Relative> {
         let Some(tail) = self.tails.get(&id) else { return Vec::new() };
         // A file that is copied and cut keeps its name; beside one that was renamed there are other generations, not copies.
-        let keeps_its_name = self.names.contains_key(path) && FileId::at(path) == Some(id);
+        let keeps_its_name = self.names.contains(path) && FileId::at(path) == Some(id);
         if !keeps_its_name {
             return Vec::new();
         }
