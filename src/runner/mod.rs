@@ -146,7 +146,6 @@ struct Runner {
 
 impl Runner {
     fn run(mut self) {
-        self.rewatch();
         loop {
             let now = Instant::now();
             let discovers = self.pace.discovers(now);
@@ -174,10 +173,12 @@ impl Runner {
         }
     }
 
+    /// Looks for new files. Folders are watched before: what appears meanwhile is told of.
     fn discover(&mut self, begun: Instant) {
         self.watch.appeared.heard();
+        self.watch_folders();
         self.engine.discover();
-        self.rewatch();
+        self.watch_files();
         self.pace.discovered(begun, Instant::now());
     }
 
@@ -193,11 +194,16 @@ impl Runner {
         };
         let before = self.own.read_bytes.get();
         let more = self.engine.look(wall_clock());
-        let found = self.own.read_bytes.get() > before && self.ready.load(Ordering::Acquire);
+        let was_ready = self.ready.load(Ordering::Acquire);
+        let found = self.own.read_bytes.get() > before && was_ready;
         self.answer();
         self.pace.looked(begun, Instant::now(), Looked { cause, found, more });
         // Now nobody waits.
         self.engine.keep_in_time(wall_clock());
+        if self.engine.is_ready() && !was_ready {
+            // Before, watches would have told of nothing but the exporter's own reading. What came meanwhile is looked for.
+            self.discover(Instant::now());
+        }
         self.tell_of_files(None);
         self.note_mode();
     }
@@ -210,7 +216,7 @@ impl Runner {
             Command::Describe(reply) => drop(reply.send(self.engine.standing(wall_clock()))),
             Command::Configure(config, done) => {
                 self.engine.set_config(config, wall_clock());
-                self.rewatch();
+                self.discover(Instant::now());
                 let _ = done.send(());
             }
             Command::RefuseConfig => self.engine.refuse_config(),
@@ -241,14 +247,24 @@ impl Runner {
         }
     }
 
-    /// Tells the watchers what there is to watch.
-    fn rewatch(&mut self) {
+    /// Watches the folders of globs, once the existing files are read.
+    fn watch_folders(&mut self) {
+        if !self.engine.is_ready() {
+            return;
+        }
         let config = Arc::clone(self.engine.config());
         for path in config.sources.iter().flat_map(|s| &s.paths).filter(|p| p.glob().is_some()) {
             let (folder, below) = path.folder();
             self.folders.watch(folder, below);
         }
-        // Ten thousand files in a folder need one watch, not ten thousand.
+    }
+
+    /// Tells the watcher of files which there are, but for those whose folder is watched: ten thousand files in a folder need one watch,
+    /// not ten thousand.
+    fn watch_files(&mut self) {
+        if !self.engine.is_ready() {
+            return;
+        }
         let mut files = self.engine.watched();
         files.retain(|path| !self.folders.cover(path));
         self.tell_of_files(Some(files));
