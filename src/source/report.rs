@@ -5,6 +5,9 @@ use std::path::Path;
 
 use crate::log::Read;
 
+/// How many of the files that one look opens are named in the log: of ten thousand, nobody reads the names.
+const NAMED: u64 = 20;
+
 /// What happened since the last report.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs)] // nearly each is a metric of the same name, documented there
@@ -29,12 +32,20 @@ pub struct Reporter {
 impl Reporter {
     /// What happened since the last call.
     pub fn take(&mut self) -> Report {
-        std::mem::take(&mut self.report)
+        let report = std::mem::take(&mut self.report);
+        if report.opened > NAMED {
+            tracing::info!("following {} more files; --log.level=debug names them", report.opened - NAMED);
+        }
+        report
     }
 
     pub(super) fn opened(&mut self, path: &Path, position: u64) {
         self.report.opened += 1;
-        tracing::info!(path = %path.display(), position, "following the file");
+        if self.report.opened <= NAMED {
+            tracing::info!(path = %path.display(), position, "following the file");
+        } else {
+            tracing::debug!(path = %path.display(), position, "following the file");
+        }
         if path.extension().is_some_and(|e| e == "gz") {
             tracing::warn!(path = %path.display(), "its bytes are read as they stand; `scan` reads what is compressed");
         }
