@@ -1,20 +1,25 @@
 //! `scan`: the same line as `serve`, walked once over whole files.
 
+mod progress;
+
 use std::fs::File;
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use flate2::read::MultiGzDecoder;
-use indicatif::{ProgressBar, ProgressStyle};
 
+use self::progress::Shown;
 use crate::config::Config;
 use crate::ledger::{LabelSet, Ledger, SetId, Snapshot};
 use crate::log::{self, Progress};
 use crate::recognise::time::Millis;
 use crate::runner::wall_clock;
 use crate::source::{Buffer, Counter, glob_paths};
+
+/// The bytes that every gzip file begins with (RFC 1952, 2.3.1).
+const GZIP: [u8; 2] = [0x1F, 0x8B];
 
 /// What a scan found.
 #[derive(Debug)]
@@ -42,16 +47,16 @@ pub fn scan(paths: &[String], config: &Config) -> Found {
         failed: Vec::new(),
     };
     let files = scan.expand(paths);
-    let bar = progress_bar(&files);
+    let mut shown = Shown::of(&files);
     if files.is_empty() {
         scan.ledger.open(LabelSet::new(), &config.recogniser.catalogue);
     }
     for path in files {
-        if let Err(e) = scan.file(&path, &bar) {
+        if let Err(e) = scan.file(&path, &mut shown) {
             scan.failed.push(format!("cannot read {}: {e}", path.display()));
         }
     }
-    bar.finish_and_clear();
+    shown.wipe();
     let snapshot = scan.ledger.snapshot(std::iter::empty(), &config.recogniser.catalogue, wall_clock());
     Found {
         snapshot: Arc::new(snapshot),
@@ -89,10 +94,11 @@ impl Scan<'_> {
         files
     }
 
-    fn file(&mut self, path: &Path, bar: &ProgressBar) -> io::Result<()> {
+    fn file(&mut self, path: &Path, shown: &mut Shown) -> io::Result<()> {
         if path.as_os_str() == "-" {
             let set = self.ledger.open(LabelSet::new(), &self.config.recogniser.catalogue);
-            return self.pour(bar.wrap_read(io::stdin().lock()), set, wall_clock());
+            self.buffer.clear();
+            return self.pour(shown.count(io::stdin().lock()), set, wall_clock());
         }
         let file = File::open(path)?;
         let meta = file.metadata()?;
@@ -106,22 +112,25 @@ impl Scan<'_> {
         let written = meta.modified().map_or_else(|_| wall_clock(), |m| millis(m).min(wall_clock()));
         let labels = labels_of(self.config, path);
         let set = self.ledger.open(labels, &self.config.recogniser.catalogue);
-        let mut file = bar.wrap_read(file);
-        let mut magic = [0; 2];
-        let head = read_head(&mut file, &mut magic)?;
-        let whole = magic[..head].chain(file);
-        if magic == [0x1F, 0x8B] {
-            self.pour(MultiGzDecoder::new(whole), set, written)
+        // Up to where it ends now, which saves asking for more. What has no size (a pipe, a file of `/proc`) is read until it ends.
+        let size = Some(meta.len()).filter(|size| *size > 0).unwrap_or(u64::MAX);
+        let mut file = shown.count(file.take(size));
+        let head = self.buffer.begin(&mut file, GZIP.len())?;
+        if head.starts_with(&GZIP) {
+            let head = head.to_vec();
+            self.buffer.clear();
+            self.pour(MultiGzDecoder::new(head.chain(file)), set, written)
         } else {
-            self.pour(whole, set, written)
+            self.pour(file, set, written)
         }
     }
 
-    fn pour(&mut self, mut reader: impl Read, set: SetId, written: Millis) -> io::Result<()> {
+    /// Counts what the buffer holds of a stream, and the rest of it.
+    fn pour(&mut self, mut stream: impl Read, set: SetId, written: Millis) -> io::Result<()> {
         let Self { config, ledger, buffer, counter, .. } = self;
         let mut progress = Progress::default();
         self.files += 1;
-        buffer.pour(&mut reader, |block| counter.feed(config, &mut progress, block, (set, written), ledger))?;
+        buffer.pour_on(&mut stream, |block| counter.feed(config, &mut progress, block, (set, written), ledger))?;
         for event in progress.held() {
             ledger.count(set, event, &config.recogniser.catalogue, written);
         }
@@ -129,31 +138,14 @@ impl Scan<'_> {
     }
 }
 
-fn read_head(file: &mut impl Read, head: &mut [u8; 2]) -> io::Result<usize> {
-    let mut len = 0;
-    while len < head.len() {
-        match file.read(&mut head[len..])? {
-            0 => break,
-            n => len += n,
-        }
-    }
-    Ok(len)
-}
-
 /// The labels that the configuration gives a file: those of the first source whose globs match its path.
 fn labels_of(config: &Config, path: &Path) -> LabelSet {
+    if config.sources.is_empty() {
+        return LabelSet::new();
+    }
     let full = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     let source = config.sources.iter().find(|s| s.names(&full));
     source.map(|s| s.labels_of(&full.to_string_lossy())).unwrap_or_default()
-}
-
-fn progress_bar(files: &[PathBuf]) -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bytes = files.iter().filter_map(|f| std::fs::metadata(f).ok()).map(|m| m.len()).sum();
-    let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
-    ProgressBar::new(bytes).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// A system time as milliseconds since the epoch.

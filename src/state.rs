@@ -78,7 +78,7 @@ pub trait Disk: fmt::Debug + Send {
 }
 
 /// A state is written in pieces of this size: that of thousands of logs never stands in memory as a whole.
-const PIECE: usize = 128 << 10;
+const PIECE: usize = 32 << 10;
 
 /// The real disk.
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
-use regex::Regex;
+use regex_lite::Regex;
 
 /// One entry of `sources`.
 #[derive(Debug, Clone)]

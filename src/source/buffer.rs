@@ -31,26 +31,47 @@ impl Buffer {
         read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
         take: impl FnOnce(&[u8]) -> usize,
     ) -> io::Result<usize> {
-        self.make_room();
-        let new = read(&mut self.bytes[self.filled..])?;
-        self.filled += new;
-        let taken = if new == 0 { 0 } else { take(&self.bytes[..self.filled]) };
-        self.bytes.copy_within(taken..self.filled, 0);
-        self.filled -= taken;
+        let new = self.fill(read)?;
+        if new > 0 {
+            self.drain(take);
+        }
         Ok(new)
     }
 
-    /// Pours all of `stream` through, block by block.
-    pub fn pour(&mut self, stream: &mut impl Read, mut take: impl FnMut(&[u8]) -> usize) -> io::Result<()> {
+    /// Reads the beginning of `stream`, at least `wanted` bytes if it has as many, and shows it. [`Buffer::pour_on`] goes on from
+    /// there.
+    pub fn begin(&mut self, stream: &mut impl Read, wanted: usize) -> io::Result<&[u8]> {
         self.clear();
-        loop {
-            match self.step(|room| stream.read(room), &mut take) {
-                Ok(0) => return Ok(()),
-                Ok(_) => {}
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
-            }
+        while self.filled < wanted && self.fill(|room| read_on(stream, room))? > 0 {}
+        Ok(&self.bytes[..self.filled])
+    }
+
+    /// Pours all of `stream` through, block by block.
+    pub fn pour(&mut self, stream: &mut impl Read, take: impl FnMut(&[u8]) -> usize) -> io::Result<()> {
+        self.clear();
+        self.pour_on(stream, take)
+    }
+
+    /// Pours what was read, and the rest of `stream`, through.
+    pub fn pour_on(&mut self, stream: &mut impl Read, mut take: impl FnMut(&[u8]) -> usize) -> io::Result<()> {
+        if self.filled > 0 {
+            self.drain(&mut take);
         }
+        while self.step(|room| read_on(stream, room), &mut take)? > 0 {}
+        Ok(())
+    }
+
+    fn fill(&mut self, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
+        self.make_room();
+        let new = read(&mut self.bytes[self.filled..])?;
+        self.filled += new;
+        Ok(new)
+    }
+
+    fn drain(&mut self, take: impl FnOnce(&[u8]) -> usize) {
+        let taken = take(&self.bytes[..self.filled]);
+        self.bytes.copy_within(taken..self.filled, 0);
+        self.filled -= taken;
     }
 
     /// Grows while a line does not fit, and shrinks again afterwards.
@@ -59,6 +80,10 @@ impl Buffer {
             filled if filled < BLOCK => BLOCK,
             filled => (2 * filled).min(self.limit),
         };
+        if self.bytes.is_empty() {
+            // Zeroed by the system when it is first written to: where logs are small, most of it never is.
+            self.bytes = vec![0; wanted];
+        }
         if wanted != self.bytes.len() && (wanted > self.bytes.len() || self.filled < wanted) {
             self.bytes.resize(wanted, 0);
             self.bytes.shrink_to(wanted);
@@ -66,9 +91,44 @@ impl Buffer {
     }
 }
 
+/// Reads once, and again if that was interrupted.
+fn read_on(stream: &mut impl Read, room: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match stream.read(room) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_shown_of_a_stream_is_poured_with_the_rest() {
+        for (stream, wanted) in [(&b"one\ntwo\n"[..], 2), (b"1", 2), (b"", 2), (b"one\n", 0)] {
+            let mut buffer = Buffer::new(100);
+            let mut one_by_one = OneByOne(stream);
+            assert_eq!(buffer.begin(&mut one_by_one, wanted).unwrap(), &stream[..wanted.min(stream.len())]);
+            let mut poured = Vec::new();
+            let take = |all: &[u8]| {
+                poured.extend_from_slice(all);
+                all.len()
+            };
+            buffer.pour_on(&mut one_by_one, take).unwrap();
+            assert_eq!(poured, stream);
+        }
+    }
+
+    /// A pipe whose writer is slow.
+    struct OneByOne<'a>(&'a [u8]);
+
+    impl Read for OneByOne<'_> {
+        fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+            (&mut self.0).take(1).read(room)
+        }
+    }
 
     #[test]
     fn a_line_longer_than_a_block_gets_room_up_to_the_limit() {
