@@ -6,8 +6,10 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -35,12 +37,17 @@ enum Action {
     RenameHeld(u8),
     /// The file is copied, and cut to nothing.
     CopyTruncate,
+    /// The same, but between the two more is written, which the exporter reads and commits.
+    CopyTruncateLate(u8),
     /// The file is cut to nothing after it was read.
     Truncate,
     /// The file is deleted after it was read, and made anew.
     Recreate,
-    /// The oldest renamed file is compressed.
-    Compress,
+    /// The oldest (or the newest) renamed file is compressed, in two steps: a part of it is, and the next time the rest, and then the
+    /// original is removed.
+    Compress { newest: bool },
+    /// The writer that held a renamed file writes more lines to it, be that compressed or removed meanwhile.
+    WriteOld(u8),
     /// The exporter looks at its files.
     Look,
     /// It is scraped.
@@ -60,9 +67,11 @@ fn action() -> impl Strategy<Value = Action> {
         4 => Just(Action::Rename),
         2 => (0u8..10).prop_map(Action::RenameHeld),
         3 => Just(Action::CopyTruncate),
+        1 => (1u8..10).prop_map(Action::CopyTruncateLate),
         1 => Just(Action::Truncate),
         1 => Just(Action::Recreate),
-        1 => Just(Action::Compress),
+        2 => any::<bool>().prop_map(|newest| Action::Compress { newest }),
+        1 => (1u8..10).prop_map(Action::WriteOld),
         5 => Just(Action::Look),
         4 => Just(Action::Scrape),
         3 => Just(Action::Kill),
@@ -93,6 +102,10 @@ struct World {
     torn: Option<String>,
     generation: u32,
     renamed: Vec<PathBuf>,
+    /// The renamed file that is being compressed, what it held when that began, and when it had been written to.
+    compressing: Option<(PathBuf, Vec<u8>, SystemTime)>,
+    /// A renamed file that its writer still holds, and the exporter too.
+    held: Option<File>,
     written: u64,
     serial: u64,
     engine: Option<Engine>,
@@ -121,6 +134,8 @@ impl World {
             torn: None,
             generation: 0,
             renamed: Vec::new(),
+            compressing: None,
+            held: None,
             written: 0,
             serial: 0,
             engine: None,
@@ -237,16 +252,10 @@ impl World {
                 let old = self.rename();
                 self.look();
                 self.write(*lines, &old);
+                self.held = Some(old);
             }
-            Action::CopyTruncate => {
-                // Between the two a real rotation may lose lines; what is tested is that the exporter does not.
-                let copy = self.next_name();
-                fs::copy(self.log(), copy).unwrap();
-                self.file.set_len(0).unwrap();
-                self.torn = None;
-                self.look();
-                self.notice_cut();
-            }
+            Action::CopyTruncate => self.copy_truncate(0),
+            Action::CopyTruncateLate(lines) => self.copy_truncate(*lines),
             Action::Truncate => {
                 self.scrape();
                 self.file.set_len(0).unwrap();
@@ -260,19 +269,40 @@ impl World {
                 self.torn = None;
                 self.notice_cut();
             }
-            Action::Compress => self.compress(),
+            Action::Compress { newest } => self.compress(*newest),
+            Action::WriteOld(lines) => self.write_old(*lines),
             Action::Look => self.look(),
             Action::Scrape => self.check_scrape(),
             Action::Kill => {
                 self.engine = None;
+                self.held = self.held.take().filter(has_name);
                 self.start();
             }
             Action::Reload => {
                 let (config, now) = (self.config(), self.now);
                 self.engine.as_mut().unwrap().set_config(config, now);
             }
-            Action::Wait(seconds) => self.now += i64::from(*seconds) * 1_000,
+            Action::Wait(seconds) => {
+                self.now += i64::from(*seconds) * 1_000;
+                // One that is quiet is let go.
+                self.held = None;
+            }
         }
+    }
+
+    /// What is written between the two is in no copy: it counts if the exporter reads it in time.
+    fn copy_truncate(&mut self, late: u8) {
+        let copy = self.next_name();
+        fs::copy(self.log(), copy).unwrap();
+        if late > 0 {
+            let file = self.file.try_clone().unwrap();
+            self.write(late, &file);
+            self.check_scrape();
+        }
+        self.file.set_len(0).unwrap();
+        self.torn = None;
+        self.look();
+        self.notice_cut();
     }
 
     /// A file that was cut and holds the same again as before tells nothing of that, and neither does one that was deleted
@@ -284,16 +314,32 @@ impl World {
         self.marked = false;
     }
 
-    fn compress(&mut self) {
-        let Some(path) = (!self.renamed.is_empty()).then(|| self.renamed.remove(0)) else { return };
-        let modified = fs::metadata(&path).unwrap().modified().unwrap();
-        let mut gz = path.clone().into_os_string();
-        gz.push(".gz");
-        let mut encoder = GzEncoder::new(File::create(&gz).unwrap(), Compression::fast());
-        encoder.write_all(&fs::read(&path).unwrap()).unwrap();
-        // gzip gives the compressed file the time of its original.
-        encoder.finish().unwrap().set_modified(modified).unwrap();
-        fs::remove_file(&path).unwrap();
+    /// As gzip does it: the compressed file grows beside its original, gets its time, and then the original is removed.
+    fn compress(&mut self, newest: bool) {
+        let gz = |path: &Path| path.with_file_name(format!("{}.gz", path.file_name().unwrap().display()));
+        if let Some((path, content, written)) = self.compressing.take() {
+            let mut file = OpenOptions::new().write(true).open(gz(&path)).unwrap();
+            file.write_all(&compressed(&content)).unwrap();
+            file.set_modified(written).unwrap();
+            fs::remove_file(&path).unwrap();
+        } else if let Some(last) = self.renamed.len().checked_sub(1) {
+            let path = self.renamed.remove(if newest { last } else { 0 });
+            let (content, written) = (fs::read(&path).unwrap(), fs::metadata(&path).unwrap().modified().unwrap());
+            let part = compressed(&content);
+            fs::write(gz(&path), &part[..part.len() / 2]).unwrap();
+            self.compressing = Some((path, content, written));
+        }
+    }
+
+    /// What is written to a file without a name is gone with the exporter's descriptor, so it is committed.
+    fn write_old(&mut self, lines: u8) {
+        let Some(held) = self.held.take() else { return };
+        self.look();
+        let torn = self.torn.take();
+        self.write(lines, &held);
+        self.torn = torn;
+        self.check_scrape();
+        self.held = Some(held);
     }
 
     fn check_scrape(&mut self) {
@@ -304,16 +350,28 @@ impl World {
     }
 }
 
+fn compressed(content: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(content).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Whether a file has not been removed.
+fn has_name(file: &File) -> bool {
+    file.metadata().unwrap().nlink() > 0
+}
+
 fn append(path: &Path) -> File {
     OpenOptions::new().create(true).append(true).open(path).unwrap()
 }
 
 /// What the exporter does not promise, the model does not do: a file of which nothing was committed is not copied and cut
-/// (nothing would tell its copy from any other file), and two copies are not made between two looks.
+/// (nothing would tell its copy from any other file), two copies are not made between two looks, and none is made before and cut after the
+/// first look of a start.
 fn run(actions: &[Action], variant: Variant) {
     let mut world = World::new(variant);
     for action in actions {
-        if matches!(action, Action::CopyTruncate) && !world.marked {
+        if matches!(action, Action::CopyTruncate) && !world.marked || matches!(action, Action::CopyTruncateLate(_)) {
             world.check_scrape();
         }
         world.act(action);
@@ -332,7 +390,7 @@ proptest! {
 
     #[test]
     fn each_line_counts_once_where_all_are_alike(actions in proptest::collection::vec(action(), 0..40)) {
-        let actions: Vec<Action> = actions.into_iter().filter(|a| !matches!(a, Action::Compress)).collect();
+        let actions: Vec<Action> = actions.into_iter().filter(|a| !matches!(a, Action::Compress { .. })).collect();
         run(&actions, Variant::Alike);
     }
 
@@ -344,7 +402,7 @@ proptest! {
     #[test]
     fn each_line_behind_a_swapped_link_counts_once(actions in proptest::collection::vec(action(), 0..40)) {
         // What only a plain file can suffer is left out.
-        let plain = |a: &Action| matches!(a, Action::CopyTruncate | Action::Recreate | Action::Compress);
+        let plain = |a: &Action| matches!(a, Action::CopyTruncate | Action::CopyTruncateLate(_) | Action::Recreate | Action::Compress { .. });
         let actions: Vec<Action> = actions.into_iter().filter(|a| !plain(a)).collect();
         run(&actions, Variant::Linked);
     }
@@ -356,6 +414,24 @@ fn the_tenth_generation_is_no_copy_of_the_first() {
     let mut actions = vec![Action::Rename; 9];
     actions.extend([Action::Kill, Action::Write(1), Action::RenameHeld(1)]);
     run(&actions, Variant::Plain);
+}
+
+/// The oldest renamed file is compressed.
+const BEGIN: Action = Action::Compress { newest: false };
+const END: Action = BEGIN;
+
+/// Found with logrotate itself: a rotation is noticed while the renamed file is being compressed, and whoever writes to it has not let go of
+/// it when that is done.
+#[test]
+fn a_file_that_is_written_to_while_it_is_compressed_counts_once() {
+    for variant in [Variant::Plain, Variant::Globbed] {
+        run(&[Action::Write(9), Action::Scrape, Action::Write(3), Action::Rename, BEGIN, Action::Scrape], variant);
+        for after in [vec![], vec![Action::Kill], vec![Action::Rename], vec![Action::Kill, Action::Rename]] {
+            let held = [Action::Write(9), Action::RenameHeld(2), BEGIN, Action::WriteOld(3), END, Action::WriteOld(3)];
+            let rest = [Action::Write(1), Action::Scrape, Action::Rename, Action::Write(1)];
+            run(&held.into_iter().chain(after).chain(rest).collect::<Vec<_>>(), variant);
+        }
+    }
 }
 
 /// Found by the model, where all lines are alike.
@@ -375,7 +451,7 @@ fn a_generation_that_holds_the_same_as_the_one_before_is_no_copy_of_it() {
 fn a_generation_with_a_name_of_its_own_that_is_compressed_before_a_restart_counts() {
     for after in [Action::Write(1), Action::Look, Action::RenameHeld(1), Action::Rename] {
         run(
-            &[Action::Kill, Action::RenameHeld(1), Action::Compress, Action::Kill, Action::Write(5), after],
+            &[Action::Kill, Action::RenameHeld(1), BEGIN, END, Action::Kill, Action::Write(5), after],
             Variant::Globbed,
         );
     }
@@ -390,7 +466,8 @@ fn a_generation_left_behind_and_compressed_before_a_restart_counts() {
             Action::RenameHeld(9),
             Action::Wait(1),
             Action::RenameHeld(9),
-            Action::Compress,
+            BEGIN,
+            END,
             Action::Kill,
             Action::Rename,
             Action::Write(3),

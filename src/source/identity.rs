@@ -11,6 +11,9 @@ use xxhash_rust::xxh3::xxh3_64;
 /// Bytes at the start of a file that tell it from others.
 const HEAD: usize = 1024;
 
+/// Bytes at the start of a file that tell it from others while it is shorter than that: a log's first line has a time in it.
+const FIRST: usize = 64;
+
 /// Bytes before a position that tell whether the file is still what it was when it was read up to there.
 const TAIL: usize = 256;
 
@@ -74,6 +77,9 @@ impl Window {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     head: Window,
+    /// The hash of the first bytes; 0 while there are fewer.
+    #[serde(default)]
+    first: u64,
     tail: Window,
     /// The last bytes that were consumed, from which the tail is made.
     #[serde(skip)]
@@ -114,7 +120,7 @@ impl Mark {
         let excess = self.recent.len().saturating_sub(TAIL);
         self.recent.drain(..excess);
         if position == bytes.len() as u64 {
-            self.head = Window::of(0, &bytes[..bytes.len().min(HEAD)]);
+            self.set_head(&bytes[..bytes.len().min(HEAD)]);
         }
         self.tail = Window::of(position - self.recent.len() as u64, &self.recent);
     }
@@ -126,8 +132,13 @@ impl Mark {
         }
         let mut bytes = vec![0; usize::try_from(position).unwrap_or(HEAD).min(HEAD)];
         file.read_exact_at(&mut bytes, 0)?;
-        self.head = Window::of(0, &bytes);
+        self.set_head(&bytes);
         Ok(())
+    }
+
+    fn set_head(&mut self, bytes: &[u8]) {
+        self.head = Window::of(0, bytes);
+        self.first = bytes.get(..FIRST).map_or(0, xxh3_64);
     }
 
     /// Whether `file` still holds, before the position, what was read there.
@@ -142,28 +153,61 @@ impl Mark {
 
     /// Reads up to `position` of a stream (a compressed copy), and tells whether the mark stood there.
     pub fn stands_in_stream(&self, stream: &mut impl Read, position: u64) -> io::Result<bool> {
-        let mut head = Vec::with_capacity(HEAD);
-        let mut recent: Vec<u8> = Vec::new();
-        let mut limited = stream.take(position);
-        let mut block = vec![0; 64 * 1024];
-        let mut seen = 0u64;
-        loop {
-            let n = limited.read(&mut block)?;
-            if n == 0 {
-                break;
-            }
-            seen += n as u64;
-            let room = HEAD.saturating_sub(head.len());
-            head.extend_from_slice(&block[..n.min(room)]);
-            recent.extend_from_slice(&block[n.saturating_sub(TAIL)..n]);
-            let excess = recent.len().saturating_sub(TAIL);
-            recent.drain(..excess);
-        }
+        let Ends { seen, head, recent } = Ends::of(stream, position)?;
         let head_len = usize::try_from(self.head.len).unwrap_or(HEAD);
         let tail_len = usize::try_from(self.tail.len).unwrap_or(TAIL);
         let head_stands = self.head.len > 0 && head.get(..head_len).is_some_and(|h| xxh3_64(h) == self.head.hash);
         let tail = recent.len().checked_sub(tail_len).map(|from| &recent[from..]);
         Ok(seen == position && head_stands && tail.is_some_and(|t| xxh3_64(t) == self.tail.hash))
+    }
+
+    /// Whether `file` ends before `position`, and begins as what was read: a copy of what that held some time before.
+    pub fn stood_before_in(&self, file: &File, position: u64) -> io::Result<bool> {
+        let len = file.metadata()?.len();
+        let mut head = vec![0; usize::try_from(len).unwrap_or(HEAD).min(HEAD)];
+        file.read_exact_at(&mut head, 0)?;
+        Ok(len < position && self.begins_like(&head))
+    }
+
+    /// The same of a stream (a compressed copy).
+    pub fn stood_before_in_stream(&self, stream: &mut impl Read, position: u64) -> io::Result<bool> {
+        let Ends { seen, head, .. } = Ends::of(stream, position)?;
+        Ok(seen < position && self.begins_like(&head))
+    }
+
+    /// Whether the first bytes of something are those that were read, as far as there are any and the mark knows them.
+    fn begins_like(&self, head: &[u8]) -> bool {
+        match head.get(..usize::try_from(self.head.len).unwrap_or(HEAD)) {
+            Some(head) => self.head.len > 0 && xxh3_64(head) == self.head.hash,
+            None => self.first != 0 && head.get(..FIRST).is_some_and(|first| xxh3_64(first) == self.first),
+        }
+    }
+}
+
+/// The first and the last bytes of a stream, up to a position.
+struct Ends {
+    seen: u64,
+    head: Vec<u8>,
+    recent: Vec<u8>,
+}
+
+impl Ends {
+    fn of(stream: &mut impl Read, position: u64) -> io::Result<Self> {
+        let mut ends = Self { seen: 0, head: Vec::with_capacity(HEAD), recent: Vec::new() };
+        let mut limited = stream.take(position);
+        let mut block = vec![0; 64 * 1024];
+        loop {
+            let n = limited.read(&mut block)?;
+            if n == 0 {
+                return Ok(ends);
+            }
+            ends.seen += n as u64;
+            let room = HEAD.saturating_sub(ends.head.len());
+            ends.head.extend_from_slice(&block[..n.min(room)]);
+            ends.recent.extend_from_slice(&block[n.saturating_sub(TAIL)..n]);
+            let excess = ends.recent.len().saturating_sub(TAIL);
+            ends.recent.drain(..excess);
+        }
     }
 }
 
@@ -206,5 +250,21 @@ mod tests {
         assert_eq!(mark, expected);
         assert!(mark.stands_in_stream(&mut &content[..], position).unwrap());
         assert!(!mark.stands_in_stream(&mut &content[1..], position - 1).unwrap());
+    }
+
+    #[test]
+    fn a_copy_of_what_a_file_held_before_is_shorter_and_begins_alike() {
+        let content: Vec<u8> = (0..1_000u32).flat_map(|i| format!("line {i}\n").into_bytes()).collect();
+        let position = content.len() as u64;
+        let mark = Mark::at(&file(&content), position).unwrap();
+        let stood_before = |content: &[u8]| {
+            let in_file = mark.stood_before_in(&file(content), position).unwrap();
+            assert_eq!(mark.stood_before_in_stream(&mut &*content, position).unwrap(), in_file);
+            in_file
+        };
+        assert!([5_000, HEAD, HEAD - 1, FIRST].iter().all(|len| stood_before(&content[..*len])));
+        assert!(!stood_before(&content) && !stood_before(&[&content[..], b"more\n"].concat()), "not before");
+        assert!(!stood_before(&content[1..5_000]) && !stood_before(&content[1..=FIRST]), "not alike");
+        assert!(!stood_before(&content[..FIRST - 1]) && !stood_before(b""), "too short to tell");
     }
 }

@@ -83,7 +83,8 @@ impl Reader {
         tail.read(buffer, slice, tally.now, feed)
     }
 
-    /// Reads a compressed file from a position of its content, before which a mark stands, to its end; returns both there.
+    /// Reads a compressed file from a position of its content, before which a mark stands, to its end; returns both there, and why it was
+    /// not the end if it was not.
     pub fn compressed(
         &mut self,
         path: &Path,
@@ -91,16 +92,16 @@ impl Reader {
         set: SetId,
         progress: &mut Progress,
         tally: &mut Tally<'_>,
-    ) -> io::Result<(u64, Mark)> {
+    ) -> io::Result<(u64, Mark, io::Result<()>)> {
         let mut stream = MultiGzDecoder::new(open(path)?.0);
         io::copy(&mut stream.by_ref().take(position), &mut io::sink())?;
         let Self { config, buffer, counter } = self;
-        buffer.pour(&mut stream, |block| {
+        let read = buffer.pour(&mut stream, |block| {
             let taken = counter.feed(config, progress, block, (set, tally.now), tally.ledger);
             position += taken as u64;
             mark.consumed(&block[..taken], position);
             taken
-        })?;
-        Ok((position, mark))
+        });
+        Ok((position, mark, read))
     }
 }

@@ -1,6 +1,7 @@
 //! The files beside a log in its folder that may be generations of it: what became of a file that was renamed, copied or
 //! compressed, and which generations came and went unseen.
 
+use std::collections::HashSet;
 use std::fs::{self, DirEntry, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -63,10 +64,26 @@ impl Relative {
         }
         Ok(self.meta.len() >= position && mark.stands_in(&file)?)
     }
+
+    /// Whether it is a copy of what `mark` knows, made before that had grown up to `position`.
+    pub fn held_before(&self, mark: &Mark, position: u64) -> io::Result<bool> {
+        let (file, _) = open(&self.path)?;
+        if self.is_gz() {
+            return mark.stood_before_in_stream(&mut MultiGzDecoder::new(file), position);
+        }
+        mark.stood_before_in(&file, position)
+    }
+
+    /// How much it holds, and what stands there, where that can be told without decompressing it.
+    pub fn end(&self) -> Option<(u64, Mark)> {
+        let (file, meta) = open(&self.path).ok().filter(|_| !self.is_gz())?;
+        Some((meta.len(), Mark::at(&file, meta.len()).ok()?))
+    }
 }
 
 /// The regular files beside `path` that may be generations of its log: those whose names begin with its name
-/// ([`Relative::successor`]) or with its stem, and the file `wanted` whatever its name. `path` itself is left out.
+/// ([`Relative::successor`]) or with its stem, and the file `wanted` whatever its name. `path` itself is left out, and so is what is still
+/// being compressed: all of it is in the file beside it, which is removed last.
 pub fn relatives(path: &Path, wanted: Option<FileId>) -> io::Result<Vec<Relative>> {
     let name = path.file_name().unwrap_or_default().as_bytes();
     let stem = path.file_stem().unwrap_or_default().as_bytes();
@@ -87,7 +104,16 @@ pub fn relatives(path: &Path, wanted: Option<FileId>) -> io::Result<Vec<Relative
             found.extend(relative(&entry, successor));
         }
     }
+    let unfinished: HashSet<PathBuf> = found.iter().filter(|r| !r.is_gz()).map(|r| with_gz(&r.path)).collect();
+    found.retain(|r| !unfinished.contains(&r.path));
     Ok(found)
+}
+
+/// The name of a file's compressed form.
+fn with_gz(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_os_string();
+    name.push(".gz");
+    name.into()
 }
 
 fn relative(entry: &DirEntry, successor: bool) -> Option<Relative> {

@@ -163,44 +163,62 @@ impl Follower {
     pub(super) fn leave_out_copies(&mut self, mut files: Vec<Relative>, mut originals: Vec<Original>) -> Vec<Relative> {
         // An original that is no longer there was most probably compressed.
         files.sort_by_key(|r| (!r.is_gz(), r.born()));
-        files.retain(|r| {
-            let original = originals.iter().position(|original| original.explains(r));
-            if let Some(original) = original {
-                let Original { position, mark, .. } = originals.swap_remove(original);
-                self.finished.remember(Finished { id: r.id(), position, mark, stamp: r.stamp() });
-            }
-            original.is_none()
-        });
+        for explains in [Original::explains, Original::explains_before] {
+            files.retain(|r| {
+                let original = originals.iter().position(|original| explains(original, r));
+                if let Some(original) = original {
+                    self.note_copy(r, originals.swap_remove(original));
+                }
+                original.is_none()
+            });
+        }
         files.sort_by_key(Relative::born);
         files
+    }
+
+    /// Remembers that a file is a copy of what was read, so that it is not read too.
+    pub(super) fn note_copy(&mut self, r: &Relative, Original { position, mark, .. }: Original) {
+        // Of one that is shorter, what it holds itself: it may be followed by its own name.
+        let own = r.end().filter(|(end, _)| *end < position);
+        let (position, mark) = own.unwrap_or((position, mark));
+        self.finished.remember(Finished { id: r.id(), position, mark, stamp: r.stamp() });
     }
 
     /// What was read of files that are no longer there, but for the file `id`. While a file is there, another beside it that
     /// holds the same is a generation of its own: logs without times have such.
     pub(super) fn originals(&self, beside: &[FileId], but: Option<FileId>) -> Vec<Original> {
         let read = self.tails.values().filter(|t| t.position > 0 && but != Some(t.id));
-        let open = read.filter_map(|t| Some(Original { until: t.deleted()?, ..Original::of(&t.mark, t.position) }));
-        let finished = self.finished.not_among(beside).filter(|f| but != Some(f.id));
-        open.chain(finished.map(|f| Original { until: 0, ..Original::of(&f.mark, f.position) })).collect()
+        let open = read.filter_map(|t| {
+            let (mark, position) = (t.mark.clone(), t.position);
+            Some(Original { mark, position, written: t.written, until: t.deleted()? })
+        });
+        let finished = self.finished.not_among(beside).filter(|f| but != Some(f.id)).map(|f| {
+            let (mark, position) = (f.mark.clone(), f.position);
+            Original { mark, position, written: f.stamp.written, until: 0 }
+        });
+        open.chain(finished).collect()
     }
 }
 
 /// A content that was read and that its file no longer shows.
 #[derive(Debug)]
 pub(super) struct Original {
-    mark: Mark,
+    pub mark: Mark,
     pub position: u64,
+    /// When it was last written to.
+    pub written: Millis,
     /// When its file was deleted: until then it could be copied.
-    until: Nanos,
+    pub until: Nanos,
 }
 
 impl Original {
-    /// One that may have been copied at any time.
-    pub fn of(mark: &Mark, position: u64) -> Self {
-        Self { mark: mark.clone(), position, until: Nanos::MAX }
-    }
-
     fn explains(&self, r: &Relative) -> bool {
         (r.is_gz() || r.born() < self.until) && r.holds(&self.mark, self.position).unwrap_or(false)
+    }
+
+    /// More was written after it was copied or compressed, and read from the file itself before that was cut or removed.
+    pub fn explains_before(&self, r: &Relative) -> bool {
+        let timely = if r.is_gz() { r.stamp().written <= self.written } else { r.born() < self.until };
+        timely && r.held_before(&self.mark, self.position).unwrap_or(false)
     }
 }

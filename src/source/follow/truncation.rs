@@ -51,6 +51,15 @@ impl Cut<'_> {
         }
     }
 
+    /// What its copies are copies of.
+    fn original(&self) -> Original {
+        let (written, until) = match self.fate {
+            Fate::Cut => (Millis::MAX, Nanos::MAX),
+            Fate::Gone { written, deleted } => (written, deleted),
+        };
+        Original { mark: self.mark.clone(), position: self.position, written, until }
+    }
+
     /// Sorts copies by how likely each is this content's, should they all be alike: of a file that is gone the compressed one,
     /// which has its time; otherwise the newest.
     fn likeness(&self, r: &Relative) -> (bool, bool, Reverse<Nanos>) {
@@ -73,9 +82,9 @@ impl Follower {
         if cut.position > 0 {
             self.reporter.truncated(&path);
             recovered = self.recover_copy(&cut, &mut progress, tally);
-            copied = recovered.unwrap_or(copied);
+            copied = recovered.map_or(copied, |made| made.max(copied));
         }
-        let unexplained = recovered.is_none().then(|| Original::of(&mark, cut.position));
+        let unexplained = recovered.is_none().then(|| cut.original());
         for unseen in self.unseen_copies(&path, id, copied, unexplained) {
             copied = unseen.born();
             match self.read_copy(&unseen, 0, cut.set, &mut progress, tally) {
@@ -107,11 +116,13 @@ impl Follower {
         let originals = self.originals(&beside, Some(cut.id));
         let mut copies = self.leave_out_copies(copies, originals);
         copies.sort_by_key(|r| cut.likeness(r));
-        let copy = copies.into_iter().find(|r| r.holds(cut.mark, cut.position).unwrap_or(false))?;
+        let Some(copy) = copies.iter().find(|r| r.holds(cut.mark, cut.position).unwrap_or(false)) else {
+            return self.note_shorter_copy(cut, &copies);
+        };
         let done = if copy.is_gz() {
-            self.read_compressed(&copy, cut.position, cut.mark.clone(), cut.set, progress, tally)
+            self.read_compressed(copy, cut.position, cut.mark.clone(), cut.set, progress, tally)
         } else {
-            self.read_copy(&copy, cut.position, cut.set, progress, tally)
+            self.read_copy(copy, cut.position, cut.set, progress, tally)
         };
         match done {
             Ok(finished) => {
@@ -125,6 +136,15 @@ impl Follower {
                 None
             }
         }
+    }
+
+    /// Finds a copy that was made before the last lines were written; tells when. These were read from the file itself, and so was all
+    /// that the copy holds.
+    fn note_shorter_copy(&mut self, cut: &Cut<'_>, copies: &[Relative]) -> Option<Nanos> {
+        let original = cut.original();
+        let copy = copies.iter().find(|r| original.explains_before(r))?;
+        self.note_copy(copy, original);
+        Some(copy.born())
     }
 
     /// Whether a file that a glob found beside its original (`app.log.1` beside `app.log`) holds nothing of its own. It is left
