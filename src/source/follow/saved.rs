@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::ser::SerializeStruct as _;
@@ -18,6 +19,10 @@ use crate::source::identity::FileId;
 use crate::source::reader::Tally;
 use crate::source::relatives::{Relative, relatives};
 use crate::source::tail::{Nanos, SavedTail, Tail};
+
+/// How often a file is looked for that is renamed meanwhile, and how often it must be missed to be gone.
+const ATTEMPTS: usize = 16;
+const MISSED: usize = 2;
 
 /// The follower's state as it is saved.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,10 +115,11 @@ impl Follower {
         let named = saved.names.into_iter().map(|name| (name, true));
         for (name, current) in named.chain(saved.left_behind.into_iter().map(|name| (name, false))) {
             let set = tally.ledger.open(name.labels, &self.config.recogniser.catalogue);
-            for tail in name.generations {
-                match find(&tail, &name.path, &files) {
-                    Some(found) => self.restore_tail(&name.path, tail, &found, set, current, now),
-                    None => gone.push((name.path.clone(), tail, set)),
+            for saved in name.generations {
+                match reopen(&saved, &name.path, &files, set, now) {
+                    Ok(Some(tail)) => self.restore_tail(&name.path, tail, current),
+                    Ok(None) => gone.push((name.path.clone(), saved, set)),
+                    Err(e) => self.trouble(&name.path, &format!("cannot open it again: {e}")),
                 }
             }
         }
@@ -123,25 +129,11 @@ impl Follower {
         }
     }
 
-    fn restore_tail(
-        &mut self,
-        path: &Path,
-        saved: SavedTail<'_>,
-        found: &Path,
-        set: SetId,
-        current: bool,
-        now: Millis,
-    ) {
-        let id = saved.id;
-        match Tail::resume(saved, found, set, now) {
-            Ok(tail) => {
-                self.tails.insert(id, Box::new(tail));
-                if let Some(name) = self.names.get_mut(path).filter(|_| current) {
-                    name.queue.push_back(id);
-                }
-            }
-            Err(e) => self.trouble(path, &format!("cannot open it again: {e}")),
+    fn restore_tail(&mut self, path: &Path, tail: Tail, current: bool) {
+        if let Some(name) = self.names.get_mut(path).filter(|_| current) {
+            name.queue.push_back(tail.id);
         }
+        self.tails.insert(tail.id, Box::new(tail));
     }
 
     /// The file is gone: its rest is read from a copy, if there is one, and what came after it is looked for later.
@@ -165,6 +157,33 @@ impl Follower {
     }
 }
 
+/// Opens a file where it was left, if it is there. It may be renamed between being found and being opened, or while it is looked for.
+fn reopen(
+    saved: &SavedTail<'_>,
+    path: &Path,
+    followed: &HashMap<FileId, PathBuf>,
+    set: SetId,
+    now: Millis,
+) -> io::Result<Option<Tail>> {
+    let mut missed = 0;
+    for _ in 0..ATTEMPTS {
+        let Some(found) = find(saved, path, followed) else {
+            missed += 1;
+            if missed == MISSED {
+                return Ok(None);
+            }
+            continue;
+        };
+        match Tail::resume(saved.clone(), &found, set, now) {
+            Ok(tail) if tail.id == saved.id => return Ok(Some(tail)),
+            Ok(_) => {}
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Err(io::Error::other("it is renamed again and again"))
+}
+
 /// Where a file is now: under the name it had, another that is followed, or another in the same folder.
 fn find(saved: &SavedTail<'_>, path: &Path, followed: &HashMap<FileId, PathBuf>) -> Option<PathBuf> {
     for candidate in [saved.path.as_ref(), path] {
@@ -172,7 +191,7 @@ fn find(saved: &SavedTail<'_>, path: &Path, followed: &HashMap<FileId, PathBuf>)
             return Some(candidate.to_path_buf());
         }
     }
-    if let Some(path) = followed.get(&saved.id) {
+    if let Some(path) = followed.get(&saved.id).filter(|path| FileId::at(path) == Some(saved.id)) {
         return Some(path.clone());
     }
     let relatives = relatives(path, Some(saved.id)).unwrap_or_default();
