@@ -221,6 +221,43 @@ fn a_file_that_was_left_behind_is_read_on_after_a_restart_and_is_no_generation_o
 }
 
 #[test]
+fn a_generation_with_the_same_banner_as_one_that_was_removed_meanwhile_counts() {
+    let mut world = World::new();
+    let banner = "=".repeat(1_500) + "\n";
+    fs::write(world.path("app.log"), &banner).unwrap();
+    world.append("app.log", 9);
+    let mut engine = world.engine(&["app.log"]);
+    assert_eq!(world.count(&mut engine), 9);
+    drop(engine);
+    // Two rotations of which one generation is kept, and the kept one is the shorter.
+    fs::remove_file(world.path("app.log")).unwrap();
+    for name in ["app.log.1", "app.log"] {
+        fs::write(world.path(name), &banner).unwrap();
+        world.append(name, 2);
+    }
+    let mut engine = world.engine(&["app.log"]);
+    assert_eq!(world.count(&mut engine), 13);
+}
+
+#[test]
+fn a_file_that_is_being_compressed_under_another_name_counts_once() {
+    let mut world = World::new();
+    world.append("app.log", 20);
+    let mut engine = world.engine(&["app.log"]);
+    assert_eq!(world.count(&mut engine), 20);
+    fs::rename(world.path("app.log"), world.path("app.log.20261126-1.tmp")).unwrap();
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+    gz.write_all(&fs::read(world.path("app.log.20261126-1.tmp")).unwrap()).unwrap();
+    let gz = gz.finish().unwrap();
+    fs::write(world.path("app.log.20261126.gz"), &gz[..gz.len() / 2]).unwrap();
+    world.append("app.log", 1);
+    assert_eq!(world.count(&mut engine), 21);
+    fs::write(world.path("app.log.20261126.gz"), &gz).unwrap();
+    fs::remove_file(world.path("app.log.20261126-1.tmp")).unwrap();
+    assert_eq!(world.count(&mut engine), 21);
+}
+
+#[test]
 fn what_is_excluded_by_path_is_not_followed() {
     let mut world = World::new();
     for folder in ["app", "app/tmp"] {

@@ -302,6 +302,9 @@ impl World {
         self.file.set_len(0).unwrap();
         self.torn = None;
         self.look();
+        if late > 0 {
+            self.check_scrape();
+        }
         self.notice_cut();
     }
 
@@ -367,7 +370,7 @@ fn append(path: &Path) -> File {
 
 /// What the exporter does not promise, the model does not do: a file of which nothing was committed is not copied and cut
 /// (nothing would tell its copy from any other file), two copies are not made between two looks, and none is made before and cut after the
-/// first look of a start.
+/// first look of a start; and a log is not removed before a cut, with lines between it and its copy, is committed.
 fn run(actions: &[Action], variant: Variant) {
     let mut world = World::new(variant);
     for action in actions {

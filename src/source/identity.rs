@@ -153,12 +153,14 @@ impl Mark {
 
     /// Reads up to `position` of a stream (a compressed copy), and tells whether the mark stood there.
     pub fn stands_in_stream(&self, stream: &mut impl Read, position: u64) -> io::Result<bool> {
-        let Ends { seen, head, recent } = Ends::of(stream, position)?;
         let head_len = usize::try_from(self.head.len).unwrap_or(HEAD);
+        let stands = |head: &[u8]| head.get(..head_len).is_some_and(|head| xxh3_64(head) == self.head.hash);
+        let Some(ends) = Ends::of(stream, position, |head| self.head.len > 0 && stands(head))? else {
+            return Ok(false);
+        };
         let tail_len = usize::try_from(self.tail.len).unwrap_or(TAIL);
-        let head_stands = self.head.len > 0 && head.get(..head_len).is_some_and(|h| xxh3_64(h) == self.head.hash);
-        let tail = recent.len().checked_sub(tail_len).map(|from| &recent[from..]);
-        Ok(seen == position && head_stands && tail.is_some_and(|t| xxh3_64(t) == self.tail.hash))
+        let tail = ends.recent.len().checked_sub(tail_len).map(|from| &ends.recent[from..]);
+        Ok(ends.seen == position && tail.is_some_and(|t| xxh3_64(t) == self.tail.hash))
     }
 
     /// Whether `file` ends before `position`, and begins as what was read: a copy of what that held some time before.
@@ -171,8 +173,8 @@ impl Mark {
 
     /// The same of a stream (a compressed copy).
     pub fn stood_before_in_stream(&self, stream: &mut impl Read, position: u64) -> io::Result<bool> {
-        let Ends { seen, head, .. } = Ends::of(stream, position)?;
-        Ok(seen < position && self.begins_like(&head))
+        let ends = Ends::of(stream, position, |head| self.begins_like(head))?;
+        Ok(ends.is_some_and(|ends| ends.seen < position))
     }
 
     /// Whether the first bytes of something are those that were read, as far as there are any and the mark knows them.
@@ -184,29 +186,32 @@ impl Mark {
     }
 }
 
-/// The first and the last bytes of a stream, up to a position.
+/// How long a stream is, up to a position, and its last bytes there.
 struct Ends {
     seen: u64,
-    head: Vec<u8>,
     recent: Vec<u8>,
 }
 
 impl Ends {
-    fn of(stream: &mut impl Read, position: u64) -> io::Result<Self> {
-        let mut ends = Self { seen: 0, head: Vec::with_capacity(HEAD), recent: Vec::new() };
+    /// Nothing of a stream whose first bytes are not the `right` ones: most are of another file, and long.
+    fn of(stream: &mut impl Read, position: u64, right: impl FnOnce(&[u8]) -> bool) -> io::Result<Option<Self>> {
         let mut limited = stream.take(position);
+        let mut recent = Vec::with_capacity(HEAD);
+        limited.by_ref().take(HEAD as u64).read_to_end(&mut recent)?;
+        if !right(&recent) {
+            return Ok(None);
+        }
+        let mut seen = recent.len() as u64;
         let mut block = vec![0; 64 * 1024];
         loop {
             let n = limited.read(&mut block)?;
             if n == 0 {
-                return Ok(ends);
+                return Ok(Some(Self { seen, recent }));
             }
-            ends.seen += n as u64;
-            let room = HEAD.saturating_sub(ends.head.len());
-            ends.head.extend_from_slice(&block[..n.min(room)]);
-            ends.recent.extend_from_slice(&block[n.saturating_sub(TAIL)..n]);
-            let excess = ends.recent.len().saturating_sub(TAIL);
-            ends.recent.drain(..excess);
+            seen += n as u64;
+            recent.extend_from_slice(&block[n.saturating_sub(TAIL)..n]);
+            let excess = recent.len().saturating_sub(TAIL);
+            recent.drain(..excess);
         }
     }
 }

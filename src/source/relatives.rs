@@ -15,6 +15,9 @@ use super::identity::{FileId, Mark};
 use super::tail::{Nanos, born, modified, open};
 use crate::recognise::time::Millis;
 
+/// How long a compressed file that ends in its middle is taken to be unfinished, not broken.
+const BEING_MADE_MILLIS: Millis = 60_000;
+
 /// What changes of a file when it is written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
@@ -72,6 +75,13 @@ impl Relative {
             return mark.stood_before_in_stream(&mut MultiGzDecoder::new(file), position);
         }
         mark.stood_before_in(&file, position)
+    }
+
+    /// Whether it is a compressed file that ends in its middle and was just written to. Some loggers compress a file that they renamed to
+    /// another name: all of it is read from there.
+    pub fn is_being_made(&self, now: Millis) -> bool {
+        let whole = |(file, _)| io::copy(&mut MultiGzDecoder::new(file), &mut io::sink()).is_ok();
+        self.is_gz() && now - self.stamp().written < BEING_MADE_MILLIS && !open(&self.path).is_ok_and(whole)
     }
 
     /// How much it holds, and what stands there, where that can be told without decompressing it.

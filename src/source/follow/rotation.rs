@@ -134,6 +134,9 @@ impl Follower {
 
     fn queue_unseen(&mut self, path: &Path, unseen: &Relative, set: SetId, tally: &mut Tally<'_>) {
         if unseen.is_gz() {
+            if unseen.is_being_made(tally.now) {
+                return;
+            }
             let mut progress = Progress::default();
             if let Ok(done) = self.read_compressed(unseen, 0, Mark::default(), set, &mut progress, tally) {
                 self.count_held(&progress, set, tally);
@@ -190,11 +193,11 @@ impl Follower {
         let read = self.tails.values().filter(|t| t.position > 0 && but != Some(t.id));
         let open = read.filter_map(|t| {
             let (mark, position) = (t.mark.clone(), t.position);
-            Some(Original { mark, position, written: t.written, until: t.deleted()? })
+            Some(Original { mark, position, written: t.written, until: t.deleted()?, cut: false })
         });
         let finished = self.finished.not_among(beside).filter(|f| but != Some(f.id)).map(|f| {
             let (mark, position) = (f.mark.clone(), f.position);
-            Original { mark, position, written: f.stamp.written, until: 0 }
+            Original { mark, position, written: f.stamp.written, until: 0, cut: false }
         });
         open.chain(finished).collect()
     }
@@ -209,6 +212,8 @@ pub(super) struct Original {
     pub written: Millis,
     /// When its file was deleted: until then it could be copied.
     pub until: Nanos,
+    /// Its file is there, and was cut.
+    pub cut: bool,
 }
 
 impl Original {
@@ -216,9 +221,10 @@ impl Original {
         (r.is_gz() || r.born() < self.until) && r.holds(&self.mark, self.position).unwrap_or(false)
     }
 
-    /// More was written after it was copied or compressed, and read from the file itself before that was cut or removed.
+    /// More was written after it was copied or compressed, and read from the file itself before that was cut or removed. Beside a file that
+    /// was removed, a plain one that begins alike is a generation with the same banner.
     pub fn explains_before(&self, r: &Relative) -> bool {
-        let timely = if r.is_gz() { r.stamp().written <= self.written } else { r.born() < self.until };
+        let timely = if r.is_gz() { r.stamp().written <= self.written } else { self.cut };
         timely && r.held_before(&self.mark, self.position).unwrap_or(false)
     }
 }

@@ -57,7 +57,7 @@ impl Cut<'_> {
             Fate::Cut => (Millis::MAX, Nanos::MAX),
             Fate::Gone { written, deleted } => (written, deleted),
         };
-        Original { mark: self.mark.clone(), position: self.position, written, until }
+        Original { mark: self.mark.clone(), position: self.position, written, until, cut: self.fate == Fate::Cut }
     }
 
     /// Sorts copies by how likely each is this content's, should they all be alike: of a file that is gone the compressed one,
