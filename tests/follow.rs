@@ -258,6 +258,28 @@ fn a_file_that_is_being_compressed_under_another_name_counts_once() {
 }
 
 #[test]
+fn a_generation_of_before_the_start_that_the_kubelet_compresses_at_the_next_rotation_is_not_read() {
+    let mut world = World::new();
+    world.append("0.log", 3);
+    let mut engine = world.engine(&["0.log"]);
+    assert_eq!(world.count(&mut engine), 3);
+    let compress = |world: &World, name: &str| {
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gz.write_all(&fs::read(world.path("0.log")).unwrap().repeat(2)).unwrap();
+        fs::write(world.path(name), gz.finish().unwrap()).unwrap();
+    };
+    compress(&world, "0.log.20261125-101010.gz");
+    fs::rename(world.path("0.log"), world.path("0.log.20261126-101010")).unwrap();
+    world.append("0.log", 2);
+    assert_eq!(world.count(&mut engine), 5);
+    // One that came and went since is.
+    compress(&world, "0.log.20261126-111111.gz");
+    fs::rename(world.path("0.log"), world.path("0.log.20261126-101111")).unwrap();
+    world.append("0.log", 1);
+    assert_eq!(world.count(&mut engine), 6 + 4);
+}
+
+#[test]
 fn what_is_excluded_by_path_is_not_followed() {
     let mut world = World::new();
     for folder in ["app", "app/tmp"] {

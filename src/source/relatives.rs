@@ -84,6 +84,15 @@ impl Relative {
         self.is_gz() && now - self.stamp().written < BEING_MADE_MILLIS && !open(&self.path).is_ok_and(whole)
     }
 
+    /// Whether it is the compressed form of an older generation than `other`, by the dates in their names: the kubelet compresses a file at
+    /// the next rotation, and gives it the time of that.
+    pub fn is_dated_before(&self, other: &Path) -> bool {
+        let (own, other) = (self.path.with_extension(""), other.as_os_str().as_bytes());
+        let own = own.as_os_str().as_bytes();
+        let digits = own.iter().rev().take_while(|b| !b.is_ascii_alphabetic()).filter(|b| b.is_ascii_digit()).count();
+        self.is_gz() && digits >= 8 && own.len() == other.len() && own < other
+    }
+
     /// How much it holds, and what stands there, where that can be told without decompressing it.
     pub fn end(&self) -> Option<(u64, Mark)> {
         let (file, meta) = open(&self.path).ok().filter(|_| !self.is_gz())?;

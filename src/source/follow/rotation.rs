@@ -51,7 +51,7 @@ impl Follower {
         let gone = self.names.get_mut(path).and_then(|n| n.gone.take());
         if let Some(point) = gone.or(point) {
             self.reporter.rotated(path);
-            self.take_in_unseen(path, point, id, set, tally);
+            self.take_in_unseen(path, point, (before, id), set, tally);
         }
         if let Some(tail) = opened {
             self.reporter.opened(path, tail.position);
@@ -96,10 +96,19 @@ impl Follower {
     }
 
     /// Generations that came and went between two looks are read before the file that the name means now.
-    fn take_in_unseen(&mut self, path: &Path, point: RotationPoint, new: FileId, set: SetId, tally: &mut Tally<'_>) {
+    fn take_in_unseen(
+        &mut self,
+        path: &Path,
+        point: RotationPoint,
+        (old, new): (Option<FileId>, FileId),
+        set: SetId,
+        tally: &mut Tally<'_>,
+    ) {
         let beside = relatives(path, None).unwrap_or_default();
         let ids: Vec<FileId> = beside.iter().map(Relative::id).collect();
+        let old_name = beside.iter().find(|r| Some(r.id()) == old).map(|r| r.path.clone());
         let mut unseen = self.unseen_generations(beside, point, new);
+        unseen.retain(|r| !old_name.as_ref().is_some_and(|old| r.is_dated_before(old)));
         if unseen.is_empty() {
             return;
         }
