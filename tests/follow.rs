@@ -1,16 +1,21 @@
 //! What becomes of single files, with time given: when descriptors are let go, and whose state is taken up.
 #![allow(missing_docs)]
 
+mod common;
+
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use flate2::Compression;
 use prometheus::Registry;
 use zai_exporter::config::Config;
 use zai_exporter::engine::Engine;
 use zai_exporter::metrics::{Data, Own};
 use zai_exporter::state::{RealDisk, Store};
+
+use self::common::gzipped;
 
 /// A folder of logs, and engines that follow them.
 struct World {
@@ -246,9 +251,7 @@ fn a_file_that_is_being_compressed_under_another_name_counts_once() {
     let mut engine = world.engine(&["app.log"]);
     assert_eq!(world.count(&mut engine), 20);
     fs::rename(world.path("app.log"), world.path("app.log.20261126-1.tmp")).unwrap();
-    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
-    gz.write_all(&fs::read(world.path("app.log.20261126-1.tmp")).unwrap()).unwrap();
-    let gz = gz.finish().unwrap();
+    let gz = gzipped(&fs::read(world.path("app.log.20261126-1.tmp")).unwrap(), Compression::none());
     fs::write(world.path("app.log.20261126.gz"), &gz[..gz.len() / 2]).unwrap();
     world.append("app.log", 1);
     assert_eq!(world.count(&mut engine), 21);
@@ -264,9 +267,8 @@ fn a_generation_of_before_the_start_that_the_kubelet_compresses_at_the_next_rota
     let mut engine = world.engine(&["0.log"]);
     assert_eq!(world.count(&mut engine), 3);
     let compress = |world: &World, name: &str| {
-        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        gz.write_all(&fs::read(world.path("0.log")).unwrap().repeat(2)).unwrap();
-        fs::write(world.path(name), gz.finish().unwrap()).unwrap();
+        let content = fs::read(world.path("0.log")).unwrap().repeat(2);
+        fs::write(world.path(name), gzipped(&content, Compression::fast())).unwrap();
     };
     compress(&world, "0.log.20261125-101010.gz");
     fs::rename(world.path("0.log"), world.path("0.log.20261126-101010")).unwrap();

@@ -4,6 +4,8 @@
 //! A failing sequence is shrunk and printed with its seed. `PROPTEST_CASES=20000 cargo test --test model` runs more.
 #![allow(missing_docs)]
 
+mod common;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -12,7 +14,6 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use flate2::Compression;
-use flate2::write::GzEncoder;
 use prometheus::Registry;
 use proptest::prelude::*;
 use zai_exporter::catalogue::Catalogue;
@@ -20,6 +21,8 @@ use zai_exporter::config::Config;
 use zai_exporter::engine::Engine;
 use zai_exporter::metrics::{Data, Own};
 use zai_exporter::state::{RealDisk, Store};
+
+use self::common::gzipped;
 
 const LINE: &str = "2026-08-10 08:54:07,768 - app.llm - ERROR - call 0 failed: Error code: 429, with error text \
                     {\"error\":{\"code\":\"1113\",\"message\":\"Insufficient balance or no resource package. Please recharge.\"}}\n";
@@ -322,13 +325,13 @@ impl World {
         let gz = |path: &Path| path.with_file_name(format!("{}.gz", path.file_name().unwrap().display()));
         if let Some((path, content, written)) = self.compressing.take() {
             let mut file = OpenOptions::new().write(true).open(gz(&path)).unwrap();
-            file.write_all(&compressed(&content)).unwrap();
+            file.write_all(&gzipped(&content, Compression::fast())).unwrap();
             file.set_modified(written).unwrap();
             fs::remove_file(&path).unwrap();
         } else if let Some(last) = self.renamed.len().checked_sub(1) {
             let path = self.renamed.remove(if newest { last } else { 0 });
             let (content, written) = (fs::read(&path).unwrap(), fs::metadata(&path).unwrap().modified().unwrap());
-            let part = compressed(&content);
+            let part = gzipped(&content, Compression::fast());
             fs::write(gz(&path), &part[..part.len() / 2]).unwrap();
             self.compressing = Some((path, content, written));
         }
@@ -351,12 +354,6 @@ impl World {
         assert!(count <= self.written, "{count} counted of {} written", self.written);
         self.shown = count;
     }
-}
-
-fn compressed(content: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(content).unwrap();
-    encoder.finish().unwrap()
 }
 
 /// Whether a file has not been removed.

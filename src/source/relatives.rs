@@ -77,11 +77,11 @@ impl Relative {
         mark.stood_before_in(&file, position)
     }
 
-    /// Whether it is a compressed file that ends in its middle and was just written to. Some loggers compress a file that they renamed to
+    /// Of a compressed file: whether it ends in its middle and was just written to. Some loggers compress a file that they renamed to
     /// another name: all of it is read from there.
     pub fn is_being_made(&self, now: Millis) -> bool {
         let whole = |(file, _)| io::copy(&mut MultiGzDecoder::new(file), &mut io::sink()).is_ok();
-        self.is_gz() && now - self.stamp().written < BEING_MADE_MILLIS && !open(&self.path).is_ok_and(whole)
+        now - self.stamp().written < BEING_MADE_MILLIS && !open(&self.path).is_ok_and(whole)
     }
 
     /// Whether it is the compressed form of an older generation than `other`, by the dates in their names: the kubelet compresses a file at

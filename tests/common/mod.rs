@@ -1,14 +1,24 @@
-//! What the integration tests share: a scan of bytes in memory, and the labelled records of `tests/corpus`.
+//! What the integration tests share: a scan of bytes in memory, the labelled records of `tests/corpus`, and compressed bytes.
 #![allow(dead_code, missing_docs)] // each test binary uses its own part of it
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::sync::Arc;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::Value;
 use zai_exporter::config::Config;
 use zai_exporter::fold::Event;
 use zai_exporter::ledger::{Code, LabelSet, Ledger, Snapshot};
 use zai_exporter::log::{Parser, Progress};
+
+/// What gzip makes of a content.
+pub fn gzipped(content: &[u8], level: Compression) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), level);
+    encoder.write_all(content).unwrap();
+    encoder.finish().unwrap()
+}
 
 /// Counts of one log, by category and code, as the corpus labels them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
