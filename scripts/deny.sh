@@ -21,7 +21,7 @@ if ! cargo deny --version >/dev/null 2>&1; then
 fi
 cargo deny --locked check licenses bans sources
 if cargo deny --locked fetch db; then
-    cargo deny --locked check --disable-fetch advisories
+    cargo deny --locked --offline check advisories
 elif [ -n "${1:-}" ]; then
     echo "deny.sh: the database of advisories cannot be fetched; nothing is known of vulnerabilities" >&2
     exit 1
