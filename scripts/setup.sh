@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Installs what building and testing need besides a Rust toolchain: Debian packages (Prometheus, Alertmanager, Chromium, Node.js,
-# Python, valgrind, strace), a Python environment in .venv, and the npm packages of the dashboards' and the charts' checks. Can be run again.
+# Python, valgrind, strace, shellcheck), a Python environment in .venv, and the npm packages of the dashboards' and the charts' checks. Can be run again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(prometheus prometheus-alertmanager chromium fonts-dejavu-core curl gcc valgrind strace)
+packages=(prometheus prometheus-alertmanager chromium fonts-dejavu-core curl gcc valgrind strace shellcheck)
 command -v node >/dev/null || packages+=(nodejs npm)
 # Debian's Python comes without what makes an environment.
 python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3 python3-venv python3-pip)
