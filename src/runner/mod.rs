@@ -196,6 +196,8 @@ impl Runner {
         let more = self.engine.look(wall_clock());
         let was_ready = self.ready.load(Ordering::Acquire);
         let found = self.own.read_bytes.get() > before && was_ready;
+        // The first scrape shows it.
+        self.note_mode();
         self.answer();
         self.pace.looked(begun, Instant::now(), Looked { cause, found, more });
         // Now nobody waits.
