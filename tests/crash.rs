@@ -2,16 +2,13 @@
 //! had been written by then, the restart counts every line once, and never less than a scrape has shown.
 #![allow(missing_docs)]
 
+mod common;
+
 use std::io::{self, Write as _};
 use std::path::Path;
-use std::sync::Arc;
 
-use prometheus::Registry;
-use zai_exporter::catalogue::Catalogue;
-use zai_exporter::config::Config;
 use zai_exporter::engine::Engine;
-use zai_exporter::metrics::{Data, Own};
-use zai_exporter::state::{Disk, RealDisk, Store};
+use zai_exporter::state::{Disk, RealDisk};
 
 const LINE: &str = "2026-08-10 08:54:07,768 ERROR failed: Error code: 429, with error text {\"error\":{\"code\":\"1113\",\"message\":\"Insufficient balance or no resource package\"}}\n";
 
@@ -74,12 +71,7 @@ impl Disk for Dying {
 }
 
 fn engine(folder: &Path, disk: Box<dyn Disk>) -> Engine {
-    let log = folder.join("app.log").to_string_lossy().into_owned();
-    let config = Arc::new(Config::default().with_paths(&[log]).unwrap());
-    let data = Data::new(Arc::new(Catalogue::built_in()));
-    let own = Own::new(&Registry::new()).unwrap();
-    let store = Store::open(&folder.join("state"), disk).unwrap();
-    Engine::new(config, Some(store), false, data, own, zai_exporter::runner::wall_clock())
+    common::engine(&folder.join("app.log"), &folder.join("state"), disk, zai_exporter::runner::wall_clock())
 }
 
 fn scrape(engine: &mut Engine) -> u64 {

@@ -261,6 +261,58 @@ fn a_file_that_is_being_compressed_under_another_name_counts_once() {
 }
 
 #[test]
+fn a_compressed_generation_beside_another_file_that_took_its_name_counts() {
+    let mut world = World::new();
+    world.append("app.log", 1);
+    let mut engine = world.engine(&["app.log"]);
+    assert_eq!(world.count(&mut engine), 1);
+    drop(engine);
+    for lines in [2, 4] {
+        fs::rename(world.path("app.log"), world.path("app.log.1")).unwrap();
+        world.append("app.log", lines);
+        if lines == 2 {
+            let content = fs::read(world.path("app.log.1")).unwrap();
+            fs::write(world.path("app.log.1.gz"), gzipped(&content, Compression::fast())).unwrap();
+            fs::remove_file(world.path("app.log.1")).unwrap();
+        }
+    }
+    // And one that nobody saw at all, by whose side is yet another.
+    fs::write(world.path("app.log.2.gz"), gzipped(&fs::read(world.path("app.log.1")).unwrap(), Compression::fast()))
+        .unwrap();
+    fs::rename(world.path("app.log"), world.path("app.log.2")).unwrap();
+    fs::remove_file(world.path("app.log.1")).unwrap();
+    world.append("app.log", 3);
+    let mut engine = world.engine(&["app.log"]);
+    assert_eq!(world.count(&mut engine), world.written);
+}
+
+#[test]
+fn a_log_that_is_not_there_at_a_start_is_read_on_with_what_came_and_went_since() {
+    let mut world = World::new();
+    world.append("app.log", 1);
+    let pattern = [world.path("*.log").to_string_lossy().into_owned()];
+    let mut engine = world.engine_of(&pattern);
+    engine.discover();
+    assert_eq!(world.count(&mut engine), 1);
+    drop(engine);
+    // Renamed, compressed, and its successor is not made yet.
+    world.append("app.log", 2);
+    let content = fs::read(world.path("app.log")).unwrap();
+    fs::write(world.path("app.log.1.gz"), gzipped(&content, Compression::fast())).unwrap();
+    fs::remove_file(world.path("app.log")).unwrap();
+    let mut engine = world.engine_of(&pattern);
+    engine.discover();
+    assert_eq!(world.count(&mut engine), 3);
+    drop(engine);
+    world.append("app.log", 4);
+    fs::rename(world.path("app.log"), world.path("app.log.2")).unwrap();
+    world.append("app.log", 1);
+    let mut engine = world.engine_of(&pattern);
+    engine.discover();
+    assert_eq!(world.count(&mut engine), world.written);
+}
+
+#[test]
 fn a_generation_of_before_the_start_that_the_kubelet_compresses_at_the_next_rotation_is_not_read() {
     let mut world = World::new();
     world.append("0.log", 3);

@@ -14,15 +14,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use flate2::Compression;
-use prometheus::Registry;
 use proptest::prelude::*;
-use zai_exporter::catalogue::Catalogue;
-use zai_exporter::config::Config;
 use zai_exporter::engine::Engine;
-use zai_exporter::metrics::{Data, Own};
-use zai_exporter::state::{RealDisk, Store};
+use zai_exporter::state::RealDisk;
 
-use self::common::gzipped;
+use self::common::{append, gzipped};
 
 const LINE: &str = "2026-08-10 08:54:07,768 - app.llm - ERROR - call 0 failed: Error code: 429, with error text \
                     {\"error\":{\"code\":\"1113\",\"message\":\"Insufficient balance or no resource package. Please recharge.\"}}\n";
@@ -49,6 +45,8 @@ enum Action {
     /// The oldest (or the newest) renamed file is compressed, in two steps: a part of it is, and the next time the rest, and then the
     /// original is removed.
     Compress { newest: bool },
+    /// The oldest (or the newest) renamed file is removed after it was read.
+    Prune { newest: bool },
     /// The writer that held a renamed file writes more lines to it, be that compressed or removed meanwhile.
     WriteOld(u8),
     /// The exporter looks at its files.
@@ -74,6 +72,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => Just(Action::Truncate),
         1 => Just(Action::Recreate),
         2 => any::<bool>().prop_map(|newest| Action::Compress { newest }),
+        1 => any::<bool>().prop_map(|newest| Action::Prune { newest }),
         1 => (1u8..10).prop_map(Action::WriteOld),
         5 => Just(Action::Look),
         4 => Just(Action::Scrape),
@@ -155,20 +154,10 @@ impl World {
         self.folder.path().join("logs/app.log")
     }
 
-    fn config(&self) -> Arc<Config> {
-        let mut path = self.log().to_string_lossy().into_owned();
-        if self.variant == Variant::Globbed {
-            path.push('*');
-        }
-        Arc::new(Config::default().with_paths(&[path]).unwrap())
-    }
-
     fn start(&mut self) {
-        let registry = Registry::new();
-        let data = Data::new(Arc::new(Catalogue::built_in()));
-        let own = Own::new(&registry).unwrap();
-        let store = Store::open(&self.folder.path().join("state"), Box::new(RealDisk)).unwrap();
-        self.engine = Some(Engine::new(self.config(), Some(store), false, data, own, self.now));
+        let path = if self.variant == Variant::Globbed { self.log().with_file_name("app.log*") } else { self.log() };
+        let state = self.folder.path().join("state");
+        self.engine = Some(common::engine(&path, &state, Box::new(RealDisk), self.now));
     }
 
     fn look(&mut self) {
@@ -273,6 +262,7 @@ impl World {
                 self.notice_cut();
             }
             Action::Compress { newest } => self.compress(*newest),
+            Action::Prune { newest } => self.prune(*newest),
             Action::WriteOld(lines) => self.write_old(*lines),
             Action::Look => self.look(),
             Action::Scrape => self.check_scrape(),
@@ -282,8 +272,9 @@ impl World {
                 self.start();
             }
             Action::Reload => {
-                let (config, now) = (self.config(), self.now);
-                self.engine.as_mut().unwrap().set_config(config, now);
+                let engine = self.engine.as_mut().unwrap();
+                let config = Arc::clone(engine.config());
+                engine.set_config(config, self.now);
             }
             Action::Wait(seconds) => {
                 self.now += i64::from(*seconds) * 1_000;
@@ -328,12 +319,24 @@ impl World {
             file.write_all(&gzipped(&content, Compression::fast())).unwrap();
             file.set_modified(written).unwrap();
             fs::remove_file(&path).unwrap();
-        } else if let Some(last) = self.renamed.len().checked_sub(1) {
-            let path = self.renamed.remove(if newest { last } else { 0 });
+        } else if let Some(path) = self.take_renamed(newest) {
             let (content, written) = (fs::read(&path).unwrap(), fs::metadata(&path).unwrap().modified().unwrap());
             let part = gzipped(&content, Compression::fast());
             fs::write(gz(&path), &part[..part.len() / 2]).unwrap();
             self.compressing = Some((path, content, written));
+        }
+    }
+
+    /// One that is being compressed is not among them.
+    fn take_renamed(&mut self, newest: bool) -> Option<PathBuf> {
+        let last = self.renamed.len().checked_sub(1)?;
+        Some(self.renamed.remove(if newest { last } else { 0 }))
+    }
+
+    fn prune(&mut self, newest: bool) {
+        self.check_scrape();
+        if let Some(path) = self.take_renamed(newest) {
+            fs::remove_file(path).unwrap();
         }
     }
 
@@ -361,10 +364,6 @@ fn has_name(file: &File) -> bool {
     file.metadata().unwrap().nlink() > 0
 }
 
-fn append(path: &Path) -> File {
-    OpenOptions::new().create(true).append(true).open(path).unwrap()
-}
-
 /// What the exporter does not promise, the model does not do: a file of which nothing was committed is not copied and cut
 /// (nothing would tell its copy from any other file), two copies are not made between two looks, and none is made before and cut after the
 /// first look of a start; and a log is not removed before a cut, with lines between it and its copy, is committed.
@@ -390,7 +389,8 @@ proptest! {
 
     #[test]
     fn each_line_counts_once_where_all_are_alike(actions in proptest::collection::vec(action(), 0..40)) {
-        let actions: Vec<Action> = actions.into_iter().filter(|a| !matches!(a, Action::Compress { .. })).collect();
+        let telling = |a: &Action| matches!(a, Action::Compress { .. } | Action::Prune { .. });
+        let actions: Vec<Action> = actions.into_iter().filter(|a| !telling(a)).collect();
         run(&actions, Variant::Alike);
     }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Bytes at the start of a file that tell it from others.
-const HEAD: usize = 1024;
+pub const HEAD: usize = 1024;
 
 /// Bytes at the start of a file that tell it from others while it is shorter than that: a log's first line has a time in it.
 const FIRST: usize = 64;
@@ -104,6 +104,11 @@ impl Mark {
             self.recent = Self::at(file, position)?.recent;
         }
         Ok(())
+    }
+
+    /// Lets go of what only consuming more needs, until the mark is [refreshed](Self::refresh).
+    pub fn rest(&mut self) {
+        self.recent = Vec::new();
     }
 
     /// Whether the position is the start of a line.

@@ -1,14 +1,14 @@
 //! Bytes of files to counts of the ledger: the one buffer and the one parser that all logs are read through.
 
 use std::io::{self, Read as _};
-use std::path::Path;
 use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 
 use super::buffer::Buffer;
 use super::identity::Mark;
-use super::tail::{Tail, open};
+use super::relatives::Relative;
+use super::tail::Tail;
 use crate::config::Config;
 use crate::ledger::{Ledger, SetId};
 use crate::log::{Parser, Progress, Read};
@@ -87,13 +87,13 @@ impl Reader {
     /// not the end if it was not.
     pub fn compressed(
         &mut self,
-        path: &Path,
+        file: &Relative,
         (mut position, mut mark): (u64, Mark),
         set: SetId,
         progress: &mut Progress,
         tally: &mut Tally<'_>,
     ) -> io::Result<(u64, Mark, io::Result<()>)> {
-        let mut stream = MultiGzDecoder::new(open(path)?.0);
+        let mut stream = MultiGzDecoder::new(file.open()?.0);
         io::copy(&mut stream.by_ref().take(position), &mut io::sink())?;
         let Self { config, buffer, counter } = self;
         let read = buffer.pour(&mut stream, |block| {

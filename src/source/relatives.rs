@@ -1,19 +1,26 @@
 //! The files beside a log in its folder that may be generations of it: what became of a file that was renamed, copied or
 //! compressed, and which generations came and went unseen.
 
-use std::collections::HashSet;
-use std::fs::{self, DirEntry, Metadata};
-use std::io;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ffi::OsStr;
+use std::fs::{self, Metadata};
+use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::DirEntryExt;
+use std::os::unix::fs::{DirEntryExt, FileExt};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 
-use super::identity::{FileId, Mark};
-use super::tail::{Nanos, born, modified, open};
+use super::identity::{FileId, HEAD, Mark};
+use super::tail::{Nanos, Opened, born, modified, open};
 use crate::recognise::time::Millis;
+
+/// How often a folder is looked at whose files are renamed meanwhile.
+pub const ATTEMPTS: usize = 16;
+
+/// What compressed files are called that cannot be read.
+const UNREADABLE: [&str; 4] = ["bz2", "lz4", "xz", "zst"];
 
 /// How long a compressed file that ends in its middle is taken to be unfinished, not broken.
 const BEING_MADE_MILLIS: Millis = 60_000;
@@ -44,7 +51,19 @@ impl Relative {
         FileId::of(&self.meta)
     }
 
-    /// Whether its name says that it is compressed.
+    /// Opens it, if it still has the name that it was listed by.
+    pub fn open(&self) -> io::Result<Opened> {
+        let opened = open(&self.path)?;
+        let same = FileId::of(&opened.1) == self.id();
+        if same { Ok(opened) } else { Err(io::Error::new(io::ErrorKind::NotFound, "it was renamed meanwhile")) }
+    }
+
+    /// Whether it still has the name that it was listed by.
+    pub fn is_there(&self) -> bool {
+        FileId::at(&self.path) == Some(self.id())
+    }
+
+    /// Whether its name says that it is compressed, in the way that can be read.
     pub fn is_gz(&self) -> bool {
         self.path.extension().is_some_and(|e| e == "gz")
     }
@@ -61,27 +80,46 @@ impl Relative {
 
     /// Whether it holds what `mark` knows, up to `position`.
     pub fn holds(&self, mark: &Mark, position: u64) -> io::Result<bool> {
-        let (file, _) = open(&self.path)?;
+        let (file, meta) = self.open()?;
         if self.is_gz() {
             return mark.stands_in_stream(&mut MultiGzDecoder::new(file), position).or(Ok(false));
         }
-        Ok(self.meta.len() >= position && mark.stands_in(&file)?)
+        Ok(meta.len() >= position && mark.stands_in(&file)?)
     }
 
     /// Whether it is a copy of what `mark` knows, made before that had grown up to `position`.
     pub fn held_before(&self, mark: &Mark, position: u64) -> io::Result<bool> {
-        let (file, _) = open(&self.path)?;
+        let (file, _) = self.open()?;
         if self.is_gz() {
             return mark.stood_before_in_stream(&mut MultiGzDecoder::new(file), position);
         }
         mark.stood_before_in(&file, position)
     }
 
+    /// The name of what it would be the compressed form of. The kubelet writes that to a `.tmp` first.
+    fn original(&self) -> Option<PathBuf> {
+        let made = self.is_gz() || self.path.extension().is_some_and(|e| e == "tmp");
+        made.then(|| self.path.with_extension(""))
+    }
+
+    /// Whether what is in it so far is in the file beside it, from which it is made.
+    fn is_made_of(&self, original: &Relative) -> bool {
+        if !self.is_gz() {
+            return true;
+        }
+        let (Ok((file, _)), Ok((original, _))) = (self.open(), original.open()) else { return true };
+        let mut begin = Vec::new();
+        // It may end anywhere.
+        let _ = MultiGzDecoder::new(file).take(HEAD as u64).read_to_end(&mut begin);
+        let mut same = vec![0; begin.len()];
+        original.read_exact_at(&mut same, 0).is_ok() && begin == same
+    }
+
     /// Of a compressed file: whether it ends in its middle and was just written to. Some loggers compress a file that they renamed to
     /// another name: all of it is read from there.
     pub fn is_being_made(&self, now: Millis) -> bool {
         let whole = |(file, _)| io::copy(&mut MultiGzDecoder::new(file), &mut io::sink()).is_ok();
-        now - self.stamp().written < BEING_MADE_MILLIS && !open(&self.path).is_ok_and(whole)
+        now - self.stamp().written < BEING_MADE_MILLIS && !self.open().is_ok_and(whole)
     }
 
     /// Whether it is the compressed form of an older generation than `other`, by the dates in their names: the kubelet compresses a file at
@@ -95,48 +133,108 @@ impl Relative {
 
     /// How much it holds, and what stands there, where that can be told without decompressing it.
     pub fn end(&self) -> Option<(u64, Mark)> {
-        let (file, meta) = open(&self.path).ok().filter(|_| !self.is_gz())?;
+        let (file, meta) = self.open().ok().filter(|_| !self.is_gz())?;
         Some((meta.len(), Mark::at(&file, meta.len()).ok()?))
     }
 }
 
+/// Whether a file's name says that it is compressed, in whatever way.
+pub fn is_compressed(path: &Path) -> bool {
+    path.extension().and_then(OsStr::to_str).is_some_and(|e| e == "gz" || UNREADABLE.contains(&e))
+}
+
 /// The regular files beside `path` that may be generations of its log: those whose names begin with its name
-/// ([`Relative::successor`]) or with its stem, and the file `wanted` whatever its name. `path` itself is left out, and so is what is still
-/// being compressed: all of it is in the file beside it, which is removed last.
+/// ([`Relative::successor`]) or with its stem, and the file `wanted` whatever its name. `path` itself is left out, and so are what cannot be
+/// read and what is still being compressed: all of that is in the file beside it, which is removed last.
 pub fn relatives(path: &Path, wanted: Option<FileId>) -> io::Result<Vec<Relative>> {
-    let name = path.file_name().unwrap_or_default().as_bytes();
-    let stem = path.file_stem().unwrap_or_default().as_bytes();
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
+    let mut names = list(folder, path, wanted)?;
     let mut found = Vec::new();
+    // What is renamed meanwhile may be listed under no name, or under one that is another's by now.
+    for _ in 0..ATTEMPTS {
+        found =
+            names.iter().filter_map(|(name, inode)| relative(folder, path, name, *inode)).collect::<Vec<Relative>>();
+        let before = std::mem::replace(&mut names, list(folder, path, wanted)?);
+        if names == before {
+            break;
+        }
+    }
+    let by_path: HashMap<&Path, &Relative> = found.iter().map(|r| (r.path.as_path(), r)).collect();
+    let is_unfinished = |r: &Relative| {
+        let original = r.original().and_then(|path| by_path.get(path.as_path()).copied());
+        original.is_some_and(|original| r.is_made_of(original))
+    };
+    let unfinished: HashSet<FileId> = found.iter().filter(|r| is_unfinished(r)).map(Relative::id).collect();
+    found.retain(|r| !unfinished.contains(&r.id()) && r.path.file_name() != path.file_name());
+    Ok(found)
+}
+
+/// The names in a folder that concern the log at `path`, and their files' numbers.
+fn list(folder: &Path, path: &Path, wanted: Option<FileId>) -> io::Result<BTreeMap<String, u64>> {
+    let stem = path.file_stem().unwrap_or_default().as_bytes();
+    let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let Ok(other) = entry.file_name().into_string() else {
             continue; // a path that is not UTF-8 cannot be saved
         };
-        let other = other.as_bytes();
-        let named = other.starts_with(stem) || wanted.is_some_and(|id| id.has_inode(entry.ino()));
-        if named && other != name {
-            let successor = other.len() > name.len() && other.starts_with(name);
-            found.extend(relative(&entry, successor));
+        let wanted = wanted.is_some_and(|id| id.has_inode(entry.ino()));
+        let named = other.as_bytes().starts_with(stem)
+            && !UNREADABLE.iter().any(|e| Path::new(&other).extension() == Some(OsStr::new(e)));
+        if named || wanted {
+            found.insert(other, entry.ino());
         }
     }
-    let unfinished: HashSet<PathBuf> = found.iter().filter(|r| !r.is_gz()).map(|r| with_gz(&r.path)).collect();
-    found.retain(|r| !unfinished.contains(&r.path));
     Ok(found)
 }
 
-/// The name of a file's compressed form.
-fn with_gz(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_os_string();
-    name.push(".gz");
-    name.into()
+fn relative(folder: &Path, path: &Path, other: &str, inode: u64) -> Option<Relative> {
+    let name = path.file_name().unwrap_or_default().as_bytes();
+    let successor = other.len() > name.len() && other.as_bytes().starts_with(name);
+    let path = folder.join(other);
+    // It may be gone again by now.
+    let meta = fs::symlink_metadata(&path).ok().filter(Metadata::is_file)?;
+    FileId::of(&meta).has_inode(inode).then_some(Relative { path, meta, successor })
 }
 
-fn relative(entry: &DirEntry, successor: bool) -> Option<Relative> {
-    // It may be gone again by now.
-    let meta = entry.metadata().ok().filter(Metadata::is_file)?;
-    Some(Relative { path: entry.path(), meta, successor })
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    #[test]
+    fn what_is_being_made_of_a_file_is_left_out_and_so_is_what_cannot_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, content: &[u8]| fs::write(folder.path().join(name), content).unwrap();
+        let gz = |name: &str, content: &[u8], halves: usize| {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+            encoder.write_all(content).unwrap();
+            let bytes = encoder.finish().unwrap();
+            write(name, &bytes[..bytes.len() * halves / 2]);
+        };
+        let listed = |log: &str| {
+            let found = relatives(&folder.path().join(log), None).unwrap();
+            found.iter().map(|r| r.path.file_name().unwrap().to_str().unwrap().to_string()).collect::<Vec<_>>()
+        };
+        let (one, two): (Vec<u8>, Vec<u8>) = ((0..200).collect(), (0..200).rev().collect());
+        for name in ["app.log", "app.log.1", "app.log.1.tmp", "app.log.2", "app.log.2.xz", "app-0.log", "other.log"] {
+            write(name, &one);
+        }
+        gz("app.log.1.gz", &one, 1);
+        gz("app.log.2.gz", &two, 2);
+        gz("app.log.3.gz", &one, 1);
+        let beside = ["app-0.log", "app.log.1", "app.log.2", "app.log.2.gz", "app.log.3.gz"];
+        assert_eq!(listed("app.log"), beside);
+        let with_same_stem = ["app.log", "app.log.2", "app.log.2.gz", "app.log.3.gz"];
+        assert_eq!(listed("app.log.1"), with_same_stem, "and nothing that is made of it");
+        gz("app.log.2.gz", &one, 0);
+        assert!(!listed("app.log").contains(&"app.log.2.gz".to_string()), "nothing is in it yet");
+    }
 }

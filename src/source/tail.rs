@@ -84,30 +84,34 @@ pub enum State {
 }
 
 impl Tail {
-    /// Opens `path` to be read from `position` on.
-    pub fn open(path: &Path, position: u64, set: usize, now: Millis) -> io::Result<Self> {
-        let (file, meta) = open(path)?;
+    /// A file that was opened at `path`, to be read from `position` on.
+    pub fn of((file, meta): Opened, path: &Path, position: u64, set: usize, now: Millis) -> io::Result<Self> {
         let mark = Mark::at(&file, position)?;
-        let mut tail = Self::of(file, path, &meta, set, now);
+        let mut tail = Self::new(file, path, &meta, set, now);
         tail.position = position;
         tail.mark = mark;
         Ok(tail)
     }
 
-    /// Opens `path` to be read from its end on. A line that is being written is left out as a whole.
-    pub fn open_at_end(path: &Path, set: usize, now: Millis) -> io::Result<Self> {
-        let size = open(path)?.1.len();
-        let mut tail = Self::open(path, size, set, now)?;
+    /// The same, from its end on. A line that is being written is left out as a whole.
+    pub fn at_end(opened: Opened, path: &Path, set: usize, now: Millis) -> io::Result<Self> {
+        let size = opened.1.len();
+        let mut tail = Self::of(opened, path, size, set, now)?;
         if !tail.mark.ends_a_line() {
             tail.progress.skip_line();
         }
         Ok(tail)
     }
 
-    /// Opens a file that was followed before, at `path`, where it was left.
-    pub fn resume(saved: SavedTail<'_>, path: &Path, set: usize, now: Millis) -> io::Result<Self> {
-        let (file, meta) = open(path)?;
-        let mut tail = Self::of(file, path, &meta, set, now);
+    /// The same of a file that was followed before: from where it was left.
+    pub fn resume(
+        saved: SavedTail<'_>,
+        (file, meta): Opened,
+        path: &Path,
+        set: usize,
+        now: Millis,
+    ) -> io::Result<Self> {
+        let mut tail = Self::new(file, path, &meta, set, now);
         tail.position = saved.position;
         tail.copied = saved.copied;
         tail.compared = 0;
@@ -117,7 +121,7 @@ impl Tail {
         Ok(tail)
     }
 
-    fn of(file: File, path: &Path, meta: &Metadata, set: usize, now: Millis) -> Self {
+    fn new(file: File, path: &Path, meta: &Metadata, set: usize, now: Millis) -> Self {
         Self {
             id: FileId::of(meta),
             path: path.to_path_buf(),
@@ -268,14 +272,23 @@ impl Tail {
         Ok(len == 0 || Mark::at(&file, len)?.stands_in(&self.file)?)
     }
 
+    /// How much it holds now, what stands there, and when that was written.
+    pub fn end(&self) -> io::Result<(u64, Mark, Millis)> {
+        let meta = self.file.metadata()?;
+        Ok((meta.len(), Mark::at(&self.file, meta.len())?, modified(&meta)))
+    }
+
     /// Bytes written and not read.
     pub fn lag(&self) -> u64 {
         self.size.saturating_sub(self.position)
     }
 }
 
+/// An open file, and what it was then.
+pub type Opened = (File, Metadata);
+
 /// Opens a regular file, and tells what it is. Never waits: opening a FIFO without a writer would.
-pub(super) fn open(path: &Path) -> io::Result<(File, Metadata)> {
+pub(super) fn open(path: &Path) -> io::Result<Opened> {
     use rustix::fs::{Mode, OFlags};
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);

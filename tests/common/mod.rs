@@ -1,17 +1,38 @@
-//! What the integration tests share: a scan of bytes in memory, the labelled records of `tests/corpus`, and compressed bytes.
+//! What the integration tests share: a scan of bytes in memory, an engine over files, the labelled records of `tests/corpus`, and compressed
+//! bytes.
 #![allow(dead_code, missing_docs)] // each test binary uses its own part of it
 
 use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
 use std::io::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use prometheus::Registry;
 use serde_json::Value;
 use zai_exporter::config::Config;
+use zai_exporter::engine::Engine;
 use zai_exporter::fold::Event;
 use zai_exporter::ledger::{Code, LabelSet, Ledger, Snapshot};
 use zai_exporter::log::{Parser, Progress};
+use zai_exporter::metrics::{Data, Own};
+use zai_exporter::recognise::time::Millis;
+use zai_exporter::state::{Disk, Store};
+
+/// A file to be appended to.
+pub fn append(path: &Path) -> File {
+    OpenOptions::new().create(true).append(true).open(path).unwrap()
+}
+
+/// An exporter without its threads and its server, that follows a path or glob and keeps its state in a folder.
+pub fn engine(path: &Path, state: &Path, disk: Box<dyn Disk>, now: Millis) -> Engine {
+    let config = Arc::new(Config::default().with_paths(&[path.to_string_lossy().into_owned()]).unwrap());
+    let data = Data::new(Arc::clone(&config.recogniser.catalogue));
+    let own = Own::new(&Registry::new()).unwrap();
+    Engine::new(config, Some(Store::open(state, disk).unwrap()), false, data, own, now)
+}
 
 /// What gzip makes of a content.
 pub fn gzipped(content: &[u8], level: Compression) -> Vec<u8> {

@@ -152,6 +152,7 @@ impl Follower {
                 trouble: name.trouble.clone(),
             }
         };
-        self.names.iter().map(followed).collect()
+        let shown = |(_, name): &(&Path, &Name)| name.there || name.literal || !name.queue.is_empty();
+        self.names.iter().filter(shown).map(followed).collect()
     }
 }

@@ -14,6 +14,7 @@ use crate::source::glob_paths;
 use crate::source::identity::FileId;
 use crate::source::path_map::PathMap;
 use crate::source::reader::Tally;
+use crate::source::relatives::is_compressed;
 use crate::source::report::Reporter;
 
 /// A followed name.
@@ -82,7 +83,8 @@ impl Follower {
             let name = self.names.entry(path).or_default();
             (name.source, name.literal) = (*source, *literal);
         }
-        self.names.retain(|path, name| wanted.contains(path) || name.source != usize::MAX && !name.queue.is_empty());
+        let expected = |name: &Name| !name.queue.is_empty() || name.gone.is_some();
+        self.names.retain(|path, name| wanted.contains(path) || name.source != usize::MAX && expected(name));
     }
 
     /// Finds out which file a name means now.
@@ -197,7 +199,7 @@ fn found(path: &LogPath, reporter: &mut Reporter) -> Vec<PathBuf> {
 
 /// Whether a path that a glob found is to be followed.
 fn belongs(source: &SourceConfig, path: &Path) -> bool {
-    !source.excludes(path) && path.extension().is_none_or(|e| e != "gz")
+    !source.excludes(path) && !is_compressed(path)
 }
 
 #[cfg(test)]

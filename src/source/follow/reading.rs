@@ -128,7 +128,7 @@ impl Follower {
         progress: &mut Progress,
         tally: &mut Tally<'_>,
     ) -> io::Result<Finished> {
-        let (position, mark, read) = self.reader.compressed(&file.path, (position, mark), set, progress, tally)?;
+        let (position, mark, read) = self.reader.compressed(file, (position, mark), set, progress, tally)?;
         if let Err(e) = read {
             // What was read of it counts, and is not read again.
             self.reporter.error(&file.path, &format!("cannot decompress it to its end: {e}"));

@@ -18,6 +18,9 @@ const RENAMED_MILLIS: Millis = 60_000;
 /// How long a deleted file that nobody writes to any more is kept open.
 const DELETED_MILLIS: Millis = 5_000;
 
+/// How long a log that a glob no longer finds may come again after a start, with generations that were not seen.
+const GONE_MILLIS: Millis = 86_400_000;
+
 /// How many files that no name means are kept open for each name at most.
 const GENERATIONS: usize = 32;
 
@@ -76,6 +79,9 @@ impl Follower {
         for id in due(&left_behind, self.names.len(), tally.now) {
             self.finish(id, tally);
         }
+        for name in self.names.values_mut().filter(|name| !name.there) {
+            name.gone = name.gone.filter(|gone| tally.now - gone.found < GONE_MILLIS);
+        }
     }
 
     /// The files in the queues of names that exist, or that have more than one.
@@ -90,11 +96,16 @@ impl Follower {
         self.count_held(&tail.progress, tail.set, tally);
         self.reporter.closed(&tail.path, tail.lag());
         let stamp = Stamp { size: tail.size, written: tail.written };
-        self.finished.remember(Finished { id, position: tail.position, mark: tail.mark, stamp });
+        self.remember(Finished { id, position: tail.position, mark: tail.mark, stamp });
         for name in self.names.values_mut() {
             name.queue.retain(|queued| *queued != id);
         }
         self.changed = true;
+    }
+
+    /// Remembers a file that is done with, or that is a copy of such a one.
+    pub(super) fn remember(&mut self, finished: Finished) {
+        self.finished.remember(finished, self.names.len());
     }
 
     /// Counts what is held back of a log that has ended.

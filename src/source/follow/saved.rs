@@ -10,6 +10,7 @@ use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::Follower;
+use super::names::Name;
 use super::rotation::RotationPoint;
 use super::truncation::{Cut, Fate};
 use crate::ledger::{LabelSet, Ledger, SetId};
@@ -17,11 +18,10 @@ use crate::recognise::time::Millis;
 use crate::source::finished::FinishedFiles;
 use crate::source::identity::FileId;
 use crate::source::reader::Tally;
-use crate::source::relatives::{Relative, relatives};
-use crate::source::tail::{Nanos, SavedTail, Tail};
+use crate::source::relatives::{ATTEMPTS, Relative, relatives};
+use crate::source::tail::{Nanos, SavedTail, Tail, open};
 
-/// How often a file is looked for that is renamed meanwhile, and how often it must be missed to be gone.
-const ATTEMPTS: usize = 16;
+/// How often a file must be missed to be gone.
 const MISSED: usize = 2;
 
 /// The follower's state as it is saved.
@@ -40,6 +40,9 @@ struct SavedName<'a> {
     path: Cow<'a, Path>,
     labels: LabelSet,
     generations: Vec<SavedTail<'a>>,
+    /// A generation that is gone, after which others may have come that were not looked for yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gone: Option<RotationPoint>,
 }
 
 /// The follower's state on its way to the disk, where it reads as a [`SavedFollower`]: one file after another, since there
@@ -54,15 +57,16 @@ impl<'a, L: Fn(SetId) -> LabelSet> Serialize for Saving<'a, L> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Follower { names, tails, finished, .. } = self.follower;
         let seen: RefCell<HashSet<FileId>> = RefCell::default();
-        let save = |path: &'a Path, ids: &mut dyn Iterator<Item = FileId>| {
+        let save = |path: &'a Path, gone: Option<RotationPoint>, ids: &mut dyn Iterator<Item = FileId>| {
             let ids = ids.filter(|id| seen.borrow_mut().insert(*id));
             let tails: Vec<&'a Tail> = ids.filter_map(|id| tails.get(&id)).map(Box::as_ref).collect();
-            let labels = (self.labels_of)(tails.first()?.set);
-            let generations = tails.iter().map(|t| t.save()).collect();
-            Some(SavedName { path: Cow::Borrowed(path), labels, generations })
+            let labels = tails.first().map(|t| (self.labels_of)(t.set)).unwrap_or_default();
+            let generations: Vec<SavedTail<'a>> = tails.iter().map(|t| t.save()).collect();
+            let anything = gone.is_some() || !generations.is_empty();
+            anything.then_some(SavedName { path: Cow::Borrowed(path), labels, generations, gone })
         };
-        let named = || names.iter().filter_map(|(path, name)| save(path, &mut name.queue.iter().copied()));
-        let left_behind = || tails.values().filter_map(|t| save(&t.path, &mut std::iter::once(t.id)));
+        let named = || names.iter().filter_map(|(path, name)| save(path, name.gone, &mut name.queue.iter().copied()));
+        let left_behind = || tails.values().filter_map(|t| save(&t.path, None, &mut std::iter::once(t.id)));
         let mut saved = serializer.serialize_struct("SavedFollower", 3)?;
         saved.serialize_field("names", &Each(named))?;
         saved.serialize_field("left_behind", &Each(left_behind))?;
@@ -114,6 +118,15 @@ impl Follower {
         let mut gone = Vec::new();
         let named = saved.names.into_iter().map(|name| (name, true));
         for (name, current) in named.chain(saved.left_behind.into_iter().map(|name| (name, false))) {
+            if current {
+                self.name_again(&name.path);
+            }
+            if let Some(gone) = name.gone {
+                self.note_gone(&name.path, gone);
+            }
+            if name.generations.is_empty() {
+                continue;
+            }
             let set = tally.ledger.open(name.labels, &self.config.recogniser.catalogue);
             for saved in name.generations {
                 match reopen(&saved, &name.path, &files, set, now) {
@@ -129,6 +142,13 @@ impl Follower {
         }
     }
 
+    /// A name that a glob does not find at the moment may be that of a log that is being rotated.
+    fn name_again(&mut self, path: &Path) {
+        if let Some(source) = self.config.sources.iter().position(|source| source.names(path)) {
+            self.names.entry(path).or_insert_with(|| Name { source, ..Name::default() });
+        }
+    }
+
     fn restore_tail(&mut self, path: &Path, tail: Tail, current: bool) {
         if let Some(name) = self.names.get_mut(path).filter(|_| current) {
             name.queue.push_back(tail.id);
@@ -138,7 +158,7 @@ impl Follower {
 
     /// The file is gone: its rest is read from a copy, if there is one, and what came after it is looked for later.
     fn restore_gone(&mut self, path: &Path, saved: SavedTail<'_>, set: SetId, tally: &mut Tally<'_>) {
-        let gone = RotationPoint { born: saved.born, written: saved.written };
+        let gone = RotationPoint { born: saved.born, written: saved.written, found: tally.now };
         let fate = Fate::Gone { written: saved.written, deleted: saved.deleted.unwrap_or(Nanos::MAX) };
         let cut = Cut { path, id: saved.id, position: saved.position, mark: &saved.mark, set, fate };
         let mut progress = saved.progress.into_owned();
@@ -148,10 +168,14 @@ impl Follower {
         // Another generation follows under the same name, if there is one: it goes on from here.
         self.count_held(&progress, set, tally);
         // A generation that a glob followed by a name of its own is nobody's now but its log's.
-        let log = Some(path.to_path_buf()).filter(|path| self.names.contains(path));
-        let Some(log) = log.or_else(|| self.logs_of(path).next()) else { return };
-        // The oldest that is gone, since whatever came after it may not have been read.
-        if let Some(name) = self.names.get_mut(&log).filter(|n| n.gone.is_none_or(|other| gone.born < other.born)) {
+        let another = path.exists().then(|| path.to_path_buf());
+        let log = another.or_else(|| self.logs_of(path).next());
+        self.note_gone(log.as_deref().unwrap_or(path), gone);
+    }
+
+    /// Whatever came after the oldest that is gone may not have been read.
+    fn note_gone(&mut self, log: &Path, gone: RotationPoint) {
+        if let Some(name) = self.names.get_mut(log).filter(|n| n.gone.is_none_or(|other| gone.born < other.born)) {
             name.gone = Some(gone);
         }
     }
@@ -174,8 +198,10 @@ fn reopen(
             }
             continue;
         };
-        match Tail::resume(saved.clone(), &found, set, now) {
-            Ok(tail) if tail.id == saved.id => return Ok(Some(tail)),
+        match open(&found) {
+            Ok(opened) if FileId::of(&opened.1) == saved.id => {
+                return Tail::resume(saved.clone(), opened, &found, set, now).map(Some);
+            }
             Ok(_) => {}
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
             Err(e) => return Err(e),

@@ -13,7 +13,7 @@ use crate::recognise::time::Millis;
 use crate::source::finished::Finished;
 use crate::source::identity::{FileId, Mark};
 use crate::source::reader::Tally;
-use crate::source::relatives::{Relative, relatives};
+use crate::source::relatives::{ATTEMPTS, Relative, relatives};
 use crate::source::tail::{Nanos, Tail};
 
 /// What is known of a content that its file no longer holds.
@@ -85,19 +85,10 @@ impl Follower {
             copied = recovered.map_or(copied, |made| made.max(copied));
         }
         let unexplained = recovered.is_none().then(|| cut.original());
-        for unseen in self.unseen_copies(&path, id, copied, unexplained) {
-            copied = unseen.born();
-            match self.read_copy(&unseen, 0, cut.set, &mut progress, tally) {
-                Ok(done) => {
-                    self.finished.remember(done);
-                    self.reporter.recovered(&unseen.path);
-                }
-                Err(e) => self.reporter.error(&unseen.path, &format!("cannot read a copy of {}: {e}", path.display())),
-            }
-        }
+        let seen = self.read_unseen_copies(&cut, copied, unexplained, &mut progress, tally);
         if let Some(tail) = self.tails.get_mut(&id) {
             tail.progress = progress.carried_over();
-            tail.copied = copied;
+            tail.copied = seen;
             tail.rewind();
         }
         self.changed = true;
@@ -110,39 +101,62 @@ impl Follower {
         progress: &mut Progress,
         tally: &mut Tally<'_>,
     ) -> Option<Nanos> {
-        let mut copies: Vec<Relative> = relatives(cut.path, None).unwrap_or_default();
-        let beside: Vec<FileId> = copies.iter().map(Relative::id).collect();
-        copies.retain(|r| r.id() != cut.id && cut.may_be(r) && !self.is_known(r));
-        let originals = self.originals(&beside, Some(cut.id));
-        let mut copies = self.leave_out_copies(copies, originals);
+        for _ in 0..ATTEMPTS {
+            let listed = relatives(cut.path, None).unwrap_or_default();
+            let made = self.recover_from(cut, &listed, progress, tally);
+            // One that was renamed or compressed meanwhile is found by its new name.
+            if made.is_some() || listed.iter().all(Relative::is_there) {
+                return made;
+            }
+        }
+        None
+    }
+
+    fn recover_from(
+        &mut self,
+        cut: &Cut<'_>,
+        listed: &[Relative],
+        progress: &mut Progress,
+        tally: &mut Tally<'_>,
+    ) -> Option<Nanos> {
+        let beside: Vec<FileId> = listed.iter().map(Relative::id).collect();
+        let may_be = |r: &&Relative| r.id() != cut.id && cut.may_be(r) && !self.is_known(r);
+        let mut copies: Vec<&Relative> = listed.iter().filter(may_be).collect();
+        let mut originals = self.originals(&beside, Some(cut.id));
+        self.leave_out(&mut copies, &mut originals, Original::explains);
         copies.sort_by_key(|r| cut.likeness(r));
         let Some(copy) = copies.iter().find(|r| r.holds(cut.mark, cut.position).unwrap_or(false)) else {
-            return self.note_shorter_copy(cut, &copies);
+            self.leave_out(&mut copies, &mut originals, Original::explains_before);
+            return self.note_shorter_copy(cut, copies);
         };
         let done = if copy.is_gz() {
             self.read_compressed(copy, cut.position, cut.mark.clone(), cut.set, progress, tally)
         } else {
             self.read_copy(copy, cut.position, cut.set, progress, tally)
         };
+        self.note_recovered(cut.path, copy, done).then(|| copy.born())
+    }
+
+    /// Remembers a copy that was read; tells whether it was. One that was renamed before it was opened is looked for again.
+    fn note_recovered(&mut self, path: &Path, copy: &Relative, done: io::Result<Finished>) -> bool {
         match done {
             Ok(finished) => {
-                self.finished.remember(finished);
+                self.remember(finished);
                 self.reporter.recovered(&copy.path);
-                Some(copy.born())
+                return true;
             }
-            Err(e) => {
-                let what = format!("cannot read the rest of {} from its copy: {e}", cut.path.display());
-                self.reporter.error(&copy.path, &what);
-                None
-            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => self.reporter.error(&copy.path, &format!("cannot read this copy of {}: {e}", path.display())),
         }
+        false
     }
 
     /// Finds a copy that was made before the last lines were written; tells when. These were read from the file itself, and so was all
     /// that the copy holds.
-    fn note_shorter_copy(&mut self, cut: &Cut<'_>, copies: &[Relative]) -> Option<Nanos> {
+    fn note_shorter_copy(&mut self, cut: &Cut<'_>, mut copies: Vec<&Relative>) -> Option<Nanos> {
         let original = cut.original();
-        let copy = copies.iter().find(|r| original.explains_before(r))?;
+        copies.sort_by_key(|r| cut.likeness(r));
+        let copy = copies.into_iter().find(|r| original.explains_before(r))?;
         self.note_copy(copy, original);
         Some(copy.born())
     }
@@ -177,23 +191,52 @@ impl Follower {
         others.filter(|other| self.names.contains(other))
     }
 
-    /// Copies of a file that were made, and the file cut after them, between two looks: younger than the last one that was
-    /// seen, and neither known nor what the file holds now.
-    fn unseen_copies(&mut self, path: &Path, id: FileId, after: Nanos, cut: Option<Original>) -> Vec<Relative> {
-        let Some(tail) = self.tails.get(&id) else { return Vec::new() };
+    /// Reads the copies of a file that were made, and the file cut after them, between two looks: those that are younger than the last one
+    /// that was seen, at `after`; tells when the last one was made now.
+    fn read_unseen_copies(
+        &mut self,
+        cut: &Cut<'_>,
+        after: Nanos,
+        mut unexplained: Option<Original>,
+        progress: &mut Progress,
+        tally: &mut Tally<'_>,
+    ) -> Nanos {
+        let mut last = after;
         // A file that is copied and cut keeps its name; beside one that was renamed there are other generations, not copies.
-        let keeps_its_name = self.names.contains(path) && FileId::at(path) == Some(id);
-        if !keeps_its_name {
-            return Vec::new();
+        if !self.names.contains(cut.path) || FileId::at(cut.path) != Some(cut.id) {
+            return last;
         }
-        let mut unseen: Vec<Relative> = relatives(path, None).unwrap_or_default();
-        let beside: Vec<FileId> = unseen.iter().map(Relative::id).collect();
-        unseen.retain(|r| {
-            let candidate = r.successor && !r.is_gz() && r.id() != id && r.born() > after && !self.is_known(r);
+        for _ in 0..ATTEMPTS {
+            let listed = relatives(cut.path, None).unwrap_or_default();
+            for unseen in self.unseen_copies(cut, after, &listed, unexplained.take()) {
+                last = last.max(unseen.born());
+                let done = self.read_copy(unseen, 0, cut.set, progress, tally);
+                self.note_recovered(cut.path, unseen, done);
+            }
+            if listed.iter().all(Relative::is_there) {
+                break;
+            }
+        }
+        last
+    }
+
+    /// Those that are neither known, nor copies of what was read, nor what the file holds now.
+    fn unseen_copies<'r>(
+        &mut self,
+        cut: &Cut<'_>,
+        after: Nanos,
+        listed: &'r [Relative],
+        unexplained: Option<Original>,
+    ) -> Vec<&'r Relative> {
+        let Some(tail) = self.tails.get(&cut.id) else { return Vec::new() };
+        let beside: Vec<FileId> = listed.iter().map(Relative::id).collect();
+        let may_be = |r: &&Relative| {
+            let candidate = r.successor && !r.is_gz() && r.id() != cut.id && r.born() > after && !self.is_known(r);
             candidate && !tail.begins_like(&r.path).unwrap_or(true)
-        });
-        let mut originals = self.originals(&beside, Some(id));
-        originals.extend(cut.filter(|original| original.position > 0));
+        };
+        let unseen = listed.iter().filter(may_be).collect();
+        let mut originals = self.originals(&beside, Some(cut.id));
+        originals.extend(unexplained.filter(|original| original.position > 0));
         self.leave_out_copies(unseen, originals)
     }
 
@@ -206,7 +249,7 @@ impl Follower {
         progress: &mut Progress,
         tally: &mut Tally<'_>,
     ) -> io::Result<Finished> {
-        let mut tail = Tail::open(&copy.path, position, set, tally.now)?;
+        let mut tail = Tail::of(copy.open()?, &copy.path, position, set, tally.now)?;
         std::mem::swap(&mut tail.progress, progress);
         let read = self.read_to_end(&mut tail, tally);
         std::mem::swap(&mut tail.progress, progress);
