@@ -39,9 +39,9 @@ impl FileId {
         std::fs::metadata(path).ok().map(|meta| Self::of(&meta))
     }
 
-    /// Whether the file has this number on its device.
-    pub fn has_inode(self, inode: u64) -> bool {
-        self.inode == inode
+    /// Its number on its device.
+    pub fn inode(self) -> u64 {
+        self.inode
     }
 }
 

@@ -1,9 +1,9 @@
 //! The files beside a log in its folder that may be generations of it: what became of a file that was renamed, copied or
 //! compressed, and which generations came and went unseen.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::ffi::OsStr;
-use std::fs::{self, Metadata};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, DirEntry, Metadata};
 use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirEntryExt, FileExt};
@@ -143,14 +143,64 @@ pub fn is_compressed(path: &Path) -> bool {
     path.extension().and_then(OsStr::to_str).is_some_and(|e| e == "gz" || UNREADABLE.contains(&e))
 }
 
+/// The folders of logs, each listed once: thousands of files may be gone from one, and each would list it again and again.
+#[derive(Debug, Default)]
+pub struct Folders(HashMap<PathBuf, Option<Listing>>);
+
+/// What a folder holds: names, and which file had which number.
+#[derive(Debug, PartialEq, Eq)]
+struct Listing {
+    names: BTreeSet<OsString>,
+    inodes: HashMap<u64, PathBuf>,
+}
+
+impl Listing {
+    fn of(folder: &Path) -> io::Result<Self> {
+        let entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
+        let names = entries.iter().map(DirEntry::file_name).collect();
+        Ok(Self { names, inodes: entries.iter().map(|entry| (entry.ino(), entry.path())).collect() })
+    }
+
+    /// Whether the file was in it, or another whose name begins as the log's.
+    fn tells_of(&self, path: &Path, id: FileId) -> bool {
+        let stem = path.file_stem().unwrap_or_default();
+        let mut alike =
+            self.names.range(stem.to_os_string()..).take_while(|name| name.as_bytes().starts_with(stem.as_bytes()));
+        if alike.any(|name| Some(name.as_os_str()) != path.file_name()) {
+            return true;
+        }
+        let Some(now) = self.inodes.get(&id.inode()).map(|path| FileId::at(path)) else { return false };
+        // Its number may be another's by now. What was renamed since is looked for.
+        now.is_none_or(|now| now == id || now.inode() != id.inode())
+    }
+}
+
+impl Folders {
+    /// Whether anything can have become of a file, known as the log at `path`, but that it was deleted before this was asked first.
+    pub fn tell_of(&mut self, path: &Path, id: FileId) -> bool {
+        let folder = folder_of(path);
+        let listing = self.0.entry(folder.to_path_buf()).or_insert_with(|| {
+            let listings = || Listing::of(folder).ok();
+            let mut last = listings();
+            // A file that is renamed while its folder is listed may be missing there.
+            (0..ATTEMPTS).find_map(|_| {
+                let before = std::mem::replace(&mut last, listings());
+                before.filter(|before| last.as_ref() == Some(before))
+            })
+        });
+        listing.as_ref().is_none_or(|listing| listing.tells_of(path, id))
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// The regular files beside `path` that may be generations of its log: those whose names begin with its name
 /// ([`Relative::successor`]) or with its stem, and the file `wanted` whatever its name. `path` itself is left out, and so are what cannot be
 /// read and what is still being compressed: all of that is in the file beside it, which is removed last.
 pub fn relatives(path: &Path, wanted: Option<FileId>) -> io::Result<Vec<Relative>> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(path);
     let mut names = list(folder, path, wanted)?;
     let mut found = Vec::new();
     // What is renamed meanwhile may be listed under no name, or under one that is another's by now.
@@ -181,7 +231,7 @@ fn list(folder: &Path, path: &Path, wanted: Option<FileId>) -> io::Result<BTreeM
         let Ok(other) = entry.file_name().into_string() else {
             continue; // a path that is not UTF-8 cannot be saved
         };
-        let wanted = wanted.is_some_and(|id| id.has_inode(entry.ino()));
+        let wanted = wanted.is_some_and(|id| id.inode() == entry.ino());
         let named = other.as_bytes().starts_with(stem)
             && !UNREADABLE.iter().any(|e| Path::new(&other).extension() == Some(OsStr::new(e)));
         if named || wanted {
@@ -197,7 +247,7 @@ fn relative(folder: &Path, path: &Path, other: &str, inode: u64) -> Option<Relat
     let path = folder.join(other);
     // It may be gone again by now.
     let meta = fs::symlink_metadata(&path).ok().filter(Metadata::is_file)?;
-    FileId::of(&meta).has_inode(inode).then_some(Relative { path, meta, successor })
+    (FileId::of(&meta).inode() == inode).then_some(Relative { path, meta, successor })
 }
 
 #[cfg(test)]
@@ -236,5 +286,27 @@ mod tests {
         assert_eq!(listed("app.log.1"), with_same_stem, "and nothing that is made of it");
         gz("app.log.2.gz", &one, 0);
         assert!(!listed("app.log").contains(&"app.log.2.gz".to_string()), "nothing is in it yet");
+    }
+
+    #[test]
+    fn a_folder_tells_whether_anything_can_have_become_of_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("a.log"), "a").unwrap();
+        fs::write(path("other.log"), "b").unwrap();
+        let id = FileId::at(&path("a.log")).unwrap();
+        let told = || Folders::default().tell_of(&path("a.log"), id);
+        fs::rename(path("a.log"), path("renamed")).unwrap();
+        assert!(told(), "by its number");
+        let mut before = Folders::default();
+        assert!(before.tell_of(&path("a.log"), id));
+        fs::rename(path("renamed"), path("again")).unwrap();
+        assert!(before.tell_of(&path("a.log"), id), "it was there");
+        fs::remove_file(path("again")).unwrap();
+        assert!(!told(), "it is gone");
+        fs::write(path("a.log"), "another").unwrap();
+        assert!(!told(), "a file of its name is no relative");
+        fs::write(path("a.log.1.gz"), "").unwrap();
+        assert!(told(), "this may be made of it");
     }
 }

@@ -18,7 +18,7 @@ use crate::recognise::time::Millis;
 use crate::source::finished::FinishedFiles;
 use crate::source::identity::FileId;
 use crate::source::reader::Tally;
-use crate::source::relatives::{ATTEMPTS, Relative, relatives};
+use crate::source::relatives::{ATTEMPTS, Folders, Relative, relatives};
 use crate::source::tail::{Nanos, SavedTail, Tail, open};
 
 /// How often a file must be missed to be gone.
@@ -113,7 +113,7 @@ impl Follower {
         // A file that is known is not new, whatever was asked for the first start.
         self.read_from_end = false;
         self.finished = saved.finished;
-        let files = self.files_now();
+        let (files, mut folders) = (self.files_now(), Folders::default());
         let tally = &mut Tally { ledger, now };
         let mut gone = Vec::new();
         let named = saved.names.into_iter().map(|name| (name, true));
@@ -129,7 +129,7 @@ impl Follower {
             }
             let set = tally.ledger.open(name.labels, &self.config.recogniser.catalogue);
             for saved in name.generations {
-                match reopen(&saved, &name.path, &files, set, now) {
+                match reopen(&saved, &name.path, &files, &mut folders, set, now) {
                     Ok(Some(tail)) => self.restore_tail(&name.path, tail, current),
                     Ok(None) => gone.push((name.path.clone(), saved, set)),
                     Err(e) => self.trouble(&name.path, &format!("cannot open it again: {e}")),
@@ -138,7 +138,8 @@ impl Follower {
         }
         // A file that is there is no copy of one that is gone: it is known by now.
         for (path, tail, set) in gone {
-            self.restore_gone(&path, tail, set, tally);
+            let leads = folders.tell_of(&path, tail.id);
+            self.restore_gone(&path, tail, leads, set, tally);
         }
     }
 
@@ -156,13 +157,14 @@ impl Follower {
         self.tails.insert(tail.id, Box::new(tail));
     }
 
-    /// The file is gone: its rest is read from a copy, if there is one, and what came after it is looked for later.
-    fn restore_gone(&mut self, path: &Path, saved: SavedTail<'_>, set: SetId, tally: &mut Tally<'_>) {
+    /// The file is gone: its rest is read from a copy, if there is one (something in its folder `leads` there), and what came after it is
+    /// looked for later.
+    fn restore_gone(&mut self, path: &Path, saved: SavedTail<'_>, leads: bool, set: SetId, tally: &mut Tally<'_>) {
         let gone = RotationPoint { born: saved.born, written: saved.written, found: tally.now };
         let fate = Fate::Gone { written: saved.written, deleted: saved.deleted.unwrap_or(Nanos::MAX) };
         let cut = Cut { path, id: saved.id, position: saved.position, mark: &saved.mark, set, fate };
         let mut progress = saved.progress.into_owned();
-        if self.recover_copy(&cut, &mut progress, tally).is_none() {
+        if !leads || self.recover_copy(&cut, &mut progress, tally).is_none() {
             self.reporter.lost(path);
         }
         // Another generation follows under the same name, if there is one: it goes on from here.
@@ -186,12 +188,13 @@ fn reopen(
     saved: &SavedTail<'_>,
     path: &Path,
     followed: &HashMap<FileId, PathBuf>,
+    folders: &mut Folders,
     set: SetId,
     now: Millis,
 ) -> io::Result<Option<Tail>> {
     let mut missed = 0;
     for _ in 0..ATTEMPTS {
-        let Some(found) = find(saved, path, followed) else {
+        let Some(found) = find(saved, path, followed, folders) else {
             missed += 1;
             if missed == MISSED {
                 return Ok(None);
@@ -211,7 +214,12 @@ fn reopen(
 }
 
 /// Where a file is now: under the name it had, another that is followed, or another in the same folder.
-fn find(saved: &SavedTail<'_>, path: &Path, followed: &HashMap<FileId, PathBuf>) -> Option<PathBuf> {
+fn find(
+    saved: &SavedTail<'_>,
+    path: &Path,
+    followed: &HashMap<FileId, PathBuf>,
+    folders: &mut Folders,
+) -> Option<PathBuf> {
     for candidate in [saved.path.as_ref(), path] {
         if FileId::at(candidate) == Some(saved.id) {
             return Some(candidate.to_path_buf());
@@ -219,6 +227,9 @@ fn find(saved: &SavedTail<'_>, path: &Path, followed: &HashMap<FileId, PathBuf>)
     }
     if let Some(path) = followed.get(&saved.id).filter(|path| FileId::at(path) == Some(saved.id)) {
         return Some(path.clone());
+    }
+    if !folders.tell_of(path, saved.id) {
+        return None;
     }
     let relatives = relatives(path, Some(saved.id)).unwrap_or_default();
     // A generation of this log with the same number may have been cut since, or be another that the number was given to:
