@@ -313,6 +313,50 @@ fn a_log_that_is_not_there_at_a_start_is_read_on_with_what_came_and_went_since()
 }
 
 #[test]
+fn a_log_that_is_excluded_at_a_restart_is_not_followed_again() {
+    let mut world = World::new();
+    world.append("app.log", 1);
+    world.append("debug.log", 1);
+    let pattern = world.path("*.log").to_string_lossy().into_owned();
+    let mut engine = world.engine_of(std::slice::from_ref(&pattern));
+    engine.discover();
+    assert_eq!(world.count(&mut engine), 2);
+    drop(engine);
+    let text = format!("sources:\n  - paths: ['{pattern}']\n    exclude: [debug.log]\n");
+    let config = Arc::new(zai_exporter::config::parse(&text).unwrap());
+    let data = Data::new(Arc::clone(&config.recogniser.catalogue));
+    let store = Store::open(&world.path("state"), Box::new(RealDisk)).unwrap();
+    let mut engine = Engine::new(config, Some(store), false, data, world.own.clone(), world.now);
+    fs::rename(world.path("debug.log"), world.path("debug.log.1")).unwrap();
+    world.append("debug.log", 1);
+    world.append("app.log", 1);
+    engine.discover();
+    assert_eq!(world.count(&mut engine), 3);
+    let followed: Vec<PathBuf> = engine.standing(world.now).files.into_iter().map(|file| file.path).collect();
+    assert_eq!(followed, [world.path("app.log")]);
+}
+
+#[test]
+fn what_came_after_a_log_that_is_gone_is_looked_for_under_its_own_name() {
+    let mut world = World::new();
+    world.append("app.log", 1);
+    world.append("app-worker.log", 1);
+    let mut engine = world.engine(&["app.log", "app-worker.log"]);
+    assert_eq!(world.count(&mut engine), 2);
+    drop(engine);
+    for generation in ["app-worker.log.2", "app-worker.log.1"] {
+        world.append("app-worker.log", 3);
+        let content = fs::read(world.path("app-worker.log")).unwrap();
+        fs::write(world.path(&format!("{generation}.gz")), gzipped(&content, Compression::fast())).unwrap();
+        fs::remove_file(world.path("app-worker.log")).unwrap();
+    }
+    let mut engine = world.engine(&["app.log", "app-worker.log"]);
+    assert_eq!(world.count(&mut engine), 5, "its rest; its successor is not there yet");
+    world.append("app-worker.log", 1);
+    assert_eq!(world.count(&mut engine), world.written);
+}
+
+#[test]
 fn a_generation_of_before_the_start_that_the_kubelet_compresses_at_the_next_rotation_is_not_read() {
     let mut world = World::new();
     world.append("0.log", 3);

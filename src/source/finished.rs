@@ -2,15 +2,14 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
 use super::identity::{FileId, Mark};
 use super::relatives::{Relative, Stamp};
 
-/// How many are remembered: one for each log, but at least and at most so many.
-const FINISHED: RangeInclusive<usize> = 256..=4_096;
+/// How many are remembered, of all logs: each is compared with each file that may be a copy.
+const FINISHED: usize = 256;
 
 /// A file that is done with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,10 +30,11 @@ pub struct Finished {
 pub struct FinishedFiles(VecDeque<Finished>);
 
 impl FinishedFiles {
-    /// Remembers one, and forgets the oldest if they are too many beside so many `logs`.
-    pub fn remember(&mut self, mut finished: Finished, logs: usize) {
-        let limit = logs.clamp(*FINISHED.start(), *FINISHED.end());
-        self.0.drain(..(self.0.len() + 1).saturating_sub(limit));
+    /// Remembers one, and forgets the oldest if they are too many.
+    pub fn remember(&mut self, mut finished: Finished) {
+        if self.0.len() == FINISHED {
+            self.0.pop_front();
+        }
         finished.mark.rest();
         self.0.push_back(finished);
     }
@@ -64,30 +64,5 @@ impl FinishedFiles {
     pub fn read_in_copy(&self, file: &File) -> u64 {
         let copied = |f: &&Finished| f.mark.stands_in(file).unwrap_or(false);
         self.0.iter().find(copied).map_or(0, |f| f.position)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_for_each_log_is_remembered_within_bounds() {
-        let finished = |inode: u64| {
-            let id = serde_json::from_value(serde_json::json!({"device": 1, "inode": inode, "made": 0})).unwrap();
-            Finished { id, position: 1, mark: Mark::default(), stamp: Stamp { size: 1, written: 0 } }
-        };
-        for (logs, limit) in [(1, 256), (1_000, 1_000), (10_000, 4_096)] {
-            let mut files = FinishedFiles::default();
-            for inode in 1..=5_000 {
-                files.remember(finished(inode), logs);
-            }
-            assert_eq!(files.0.len(), limit);
-            assert!(files.has(finished(5_000).id), "the last one is among them");
-            for inode in 1..=5_000 {
-                files.remember(finished(inode), 1);
-            }
-            assert_eq!(files.0.len(), 256, "with fewer logs");
-        }
     }
 }

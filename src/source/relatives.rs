@@ -107,7 +107,7 @@ impl Relative {
         if !self.is_gz() {
             return true;
         }
-        let (Ok((file, _)), Ok((original, _))) = (self.open(), original.open()) else { return true };
+        let (Ok((file, _)), Ok((original, _))) = (self.open(), original.open()) else { return false };
         let mut begin = Vec::new();
         // It may end anywhere.
         let _ = MultiGzDecoder::new(file).take(HEAD as u64).read_to_end(&mut begin);
@@ -205,8 +205,7 @@ pub fn relatives(path: &Path, wanted: Option<FileId>) -> io::Result<Vec<Relative
     let mut found = Vec::new();
     // What is renamed meanwhile may be listed under no name, or under one that is another's by now.
     for _ in 0..ATTEMPTS {
-        found =
-            names.iter().filter_map(|(name, inode)| relative(folder, path, name, *inode)).collect::<Vec<Relative>>();
+        found = names.keys().filter_map(|name| relative(folder, path, name)).collect::<Vec<Relative>>();
         let before = std::mem::replace(&mut names, list(folder, path, wanted)?);
         if names == before {
             break;
@@ -241,13 +240,13 @@ fn list(folder: &Path, path: &Path, wanted: Option<FileId>) -> io::Result<BTreeM
     Ok(found)
 }
 
-fn relative(folder: &Path, path: &Path, other: &str, inode: u64) -> Option<Relative> {
+fn relative(folder: &Path, path: &Path, other: &str) -> Option<Relative> {
     let name = path.file_name().unwrap_or_default().as_bytes();
     let successor = other.len() > name.len() && other.as_bytes().starts_with(name);
     let path = folder.join(other);
     // It may be gone again by now.
     let meta = fs::symlink_metadata(&path).ok().filter(Metadata::is_file)?;
-    (FileId::of(&meta).inode() == inode).then_some(Relative { path, meta, successor })
+    Some(Relative { path, meta, successor })
 }
 
 #[cfg(test)]

@@ -131,7 +131,8 @@ impl Follower {
 
     /// All names that are followed or waited for.
     pub fn watched(&self) -> Vec<PathBuf> {
-        self.names.paths()
+        let lost = |name: &Name| name.gone.is_some() && !name.there && !name.literal && name.queue.is_empty();
+        self.names.iter().filter(|(_, name)| !lost(name)).map(|(path, _)| path.to_path_buf()).collect()
     }
 
     /// Files open, names waited for, bytes unread.

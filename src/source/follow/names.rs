@@ -83,8 +83,15 @@ impl Follower {
             let name = self.names.entry(path).or_default();
             (name.source, name.literal) = (*source, *literal);
         }
-        let expected = |name: &Name| !name.queue.is_empty() || name.gone.is_some();
-        self.names.retain(|path, name| wanted.contains(path) || name.source != usize::MAX && expected(name));
+        let config = &self.config;
+        self.names.retain(|path, name| {
+            if name.source == usize::MAX {
+                // A log that is being rotated may be found by no glob just now.
+                name.source = source_of(config, path).unwrap_or(usize::MAX);
+            }
+            let expected = !name.queue.is_empty() || name.gone.is_some();
+            wanted.contains(path) || name.source != usize::MAX && expected
+        });
     }
 
     /// Finds out which file a name means now.
@@ -195,6 +202,11 @@ fn found(path: &LogPath, reporter: &mut Reporter) -> Vec<PathBuf> {
         reporter.error(Path::new(pattern), &format!("cannot expand the glob: {e}"));
         Vec::new()
     })
+}
+
+/// The source that a path is of, whether there is such a file or not.
+pub(super) fn source_of(config: &Config, path: &Path) -> Option<usize> {
+    config.sources.iter().position(|source| source.names(path) && belongs(source, path))
 }
 
 /// Whether a path that a glob found is to be followed.

@@ -96,16 +96,11 @@ impl Follower {
         self.count_held(&tail.progress, tail.set, tally);
         self.reporter.closed(&tail.path, tail.lag());
         let stamp = Stamp { size: tail.size, written: tail.written };
-        self.remember(Finished { id, position: tail.position, mark: tail.mark, stamp });
+        self.finished.remember(Finished { id, position: tail.position, mark: tail.mark, stamp });
         for name in self.names.values_mut() {
             name.queue.retain(|queued| *queued != id);
         }
         self.changed = true;
-    }
-
-    /// Remembers a file that is done with, or that is a copy of such a one.
-    pub(super) fn remember(&mut self, finished: Finished) {
-        self.finished.remember(finished, self.names.len());
     }
 
     /// Counts what is held back of a log that has ended.

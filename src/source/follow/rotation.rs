@@ -189,7 +189,7 @@ impl Follower {
             let mut progress = Progress::default();
             if let Ok(done) = self.read_compressed(unseen, 0, Mark::default(), set, &mut progress, tally) {
                 self.count_held(&progress, set, tally);
-                self.remember(done);
+                self.finished.remember(done);
                 self.reporter.recovered(&unseen.path);
             }
             return;
@@ -246,7 +246,7 @@ impl Follower {
         // Of one that is shorter, what it holds itself: it may be followed by its own name.
         let own = r.end().filter(|(end, _)| *end < position);
         let (position, mark) = own.unwrap_or((position, mark));
-        self.remember(Finished { id: r.id(), position, mark, stamp: r.stamp() });
+        self.finished.remember(Finished { id: r.id(), position, mark, stamp: r.stamp() });
     }
 
     /// What was read of files that are no longer there, but for the file `id`. While a file is there, another beside it that

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::Follower;
-use super::names::Name;
+use super::names::{Name, source_of};
 use super::rotation::RotationPoint;
 use super::truncation::{Cut, Fate};
 use crate::ledger::{LabelSet, Ledger, SetId};
@@ -145,7 +146,7 @@ impl Follower {
 
     /// A name that a glob does not find at the moment may be that of a log that is being rotated.
     fn name_again(&mut self, path: &Path) {
-        if let Some(source) = self.config.sources.iter().position(|source| source.names(path)) {
+        if let Some(source) = source_of(&self.config, path) {
             self.names.entry(path).or_insert_with(|| Name { source, ..Name::default() });
         }
     }
@@ -170,8 +171,8 @@ impl Follower {
         // Another generation follows under the same name, if there is one: it goes on from here.
         self.count_held(&progress, set, tally);
         // A generation that a glob followed by a name of its own is nobody's now but its log's.
-        let another = path.exists().then(|| path.to_path_buf());
-        let log = another.or_else(|| self.logs_of(path).next());
+        let own = path.exists() || self.names.get(path).is_some_and(|name| name.literal);
+        let log = if own { None } else { self.logs_of(path).find(|log| is_numbered(log, path)) };
         self.note_gone(log.as_deref().unwrap_or(path), gone);
     }
 
@@ -181,6 +182,18 @@ impl Follower {
             name.gone = Some(gone);
         }
     }
+}
+
+/// Whether a name is that of a generation of a log, not of another log whose name begins alike.
+fn is_numbered(log: &Path, path: &Path) -> bool {
+    let text = |name: Option<&OsStr>| name.and_then(OsStr::to_str).unwrap_or_default().to_string();
+    let (log, stem, extension) = (text(log.file_name()), text(log.file_stem()), text(log.extension()));
+    let own = text(path.file_name());
+    if !extension.is_empty() && own.starts_with(&log) {
+        return true;
+    }
+    let number = own.strip_prefix(&stem).map(|rest| rest.strip_suffix(&extension).unwrap_or(rest));
+    number.is_some_and(|number| !number.contains(char::is_alphabetic))
 }
 
 /// Opens a file where it was left, if it is there. It may be renamed between being found and being opened, or while it is looked for.
@@ -237,4 +250,17 @@ fn find(
     let same =
         |r: &Relative| r.id() == saved.id && (r.successor || r.holds(&saved.mark, saved.position).unwrap_or(false));
     relatives.into_iter().find(same).map(|r| r.path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generation_is_told_from_another_log_whose_name_begins_alike() {
+        let numbered = |log: &str, name: &str| is_numbered(Path::new(log), Path::new(name));
+        assert!(numbered("app.log", "app.log.1") && numbered("app.log", "app.log.old"));
+        assert!(numbered("app.log", "app-20261126.log") && numbered("app", "app-20261126_10"));
+        assert!(!numbered("app.log", "app-worker.log") && !numbered("app", "app-worker"));
+    }
 }

@@ -126,6 +126,9 @@ impl Follower {
         self.leave_out(&mut copies, &mut originals, Original::explains);
         copies.sort_by_key(|r| cut.likeness(r));
         let Some(copy) = copies.iter().find(|r| r.holds(cut.mark, cut.position).unwrap_or(false)) else {
+            if !copies.iter().all(|r| r.is_there()) {
+                return None; // the right one may be among those that were renamed
+            }
             self.leave_out(&mut copies, &mut originals, Original::explains_before);
             return self.note_shorter_copy(cut, copies);
         };
@@ -141,7 +144,7 @@ impl Follower {
     fn note_recovered(&mut self, path: &Path, copy: &Relative, done: io::Result<Finished>) -> bool {
         match done {
             Ok(finished) => {
-                self.remember(finished);
+                self.finished.remember(finished);
                 self.reporter.recovered(&copy.path);
                 return true;
             }
