@@ -318,6 +318,10 @@ impl World {
             let mut file = OpenOptions::new().write(true).open(gz(&path)).unwrap();
             file.write_all(&gzipped(&content, Compression::fast())).unwrap();
             file.set_modified(written).unwrap();
+            if self.held.is_some() {
+                // What is written to a file without a name can be read by who has it open: so has the exporter, started again or not.
+                self.look();
+            }
             fs::remove_file(&path).unwrap();
         } else if let Some(path) = self.take_renamed(newest) {
             let (content, written) = (fs::read(&path).unwrap(), fs::metadata(&path).unwrap().modified().unwrap());
@@ -474,4 +478,14 @@ fn a_generation_left_behind_and_compressed_before_a_restart_counts() {
         ],
         Variant::Plain,
     );
+}
+
+/// Found by the model, and a fault of its own: nobody can read what is written to a file that was removed before it was opened.
+#[test]
+fn a_file_that_is_held_and_compressed_before_the_first_look_of_a_start_counts() {
+    let end = Action::Compress { newest: false };
+    let actions = [Action::Rename, Action::RenameHeld(0), Action::Kill, Action::Compress { newest: true }, end];
+    for variant in [Variant::Plain, Variant::Globbed] {
+        run(&[&actions[..], &[Action::WriteOld(1)]].concat(), variant);
+    }
 }
