@@ -52,7 +52,11 @@ impl World {
     }
 
     fn engine_of(&self, paths: &[String]) -> Engine {
-        let config = Arc::new(Config::default().with_paths(paths).unwrap());
+        self.engine_with(Config::default().with_paths(paths).unwrap())
+    }
+
+    fn engine_with(&self, config: Config) -> Engine {
+        let config = Arc::new(config);
         let data = Data::new(Arc::clone(&config.recogniser.catalogue));
         let store = Store::open(&self.path("state"), Box::new(RealDisk)).unwrap();
         Engine::new(config, Some(store), false, data, self.own.clone(), self.now)
@@ -323,10 +327,7 @@ fn a_log_that_is_excluded_at_a_restart_is_not_followed_again() {
     assert_eq!(world.count(&mut engine), 2);
     drop(engine);
     let text = format!("sources:\n  - paths: ['{pattern}']\n    exclude: [debug.log]\n");
-    let config = Arc::new(zai_exporter::config::parse(&text).unwrap());
-    let data = Data::new(Arc::clone(&config.recogniser.catalogue));
-    let store = Store::open(&world.path("state"), Box::new(RealDisk)).unwrap();
-    let mut engine = Engine::new(config, Some(store), false, data, world.own.clone(), world.now);
+    let mut engine = world.engine_with(zai_exporter::config::parse(&text).unwrap());
     fs::rename(world.path("debug.log"), world.path("debug.log.1")).unwrap();
     world.append("debug.log", 1);
     world.append("app.log", 1);

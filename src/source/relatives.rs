@@ -140,7 +140,12 @@ impl Relative {
 
 /// Whether a file's name says that it is compressed, in whatever way.
 pub fn is_compressed(path: &Path) -> bool {
-    path.extension().and_then(OsStr::to_str).is_some_and(|e| e == "gz" || UNREADABLE.contains(&e))
+    is_unreadable(path) || path.extension().is_some_and(|e| e == "gz")
+}
+
+/// Whether its name says that it is compressed in a way that cannot be read.
+fn is_unreadable(path: &Path) -> bool {
+    path.extension().and_then(OsStr::to_str).is_some_and(|e| UNREADABLE.contains(&e))
 }
 
 /// The folders of logs, each listed once: thousands of files may be gone from one, and each would list it again and again.
@@ -180,15 +185,25 @@ impl Folders {
     pub fn tell_of(&mut self, path: &Path, id: FileId) -> bool {
         let folder = folder_of(path);
         let listing = self.0.entry(folder.to_path_buf()).or_insert_with(|| {
-            let listings = || Listing::of(folder).ok();
-            let mut last = listings();
-            // A file that is renamed while its folder is listed may be missing there.
-            (0..ATTEMPTS).find_map(|_| {
-                let before = std::mem::replace(&mut last, listings());
-                before.filter(|before| last.as_ref() == Some(before))
-            })
+            let (listing, (), still) = until_still(|| Listing::of(folder), |_| ()).ok()?;
+            still.then_some(listing)
         });
         listing.as_ref().is_none_or(|listing| listing.tells_of(path, id))
+    }
+}
+
+/// Lists a folder, and looks at what was listed, until a second listing is the same: what is renamed meanwhile may be listed under no name, or
+/// under one that is another's by now. Tells whether it came to that.
+fn until_still<L: PartialEq, T>(list: impl Fn() -> io::Result<L>, look: impl Fn(&L) -> T) -> io::Result<(L, T, bool)> {
+    let (mut listed, mut attempts) = (list()?, ATTEMPTS);
+    loop {
+        let found = look(&listed);
+        let before = std::mem::replace(&mut listed, list()?);
+        let still = listed == before;
+        attempts -= 1;
+        if still || attempts == 0 {
+            return Ok((listed, found, still));
+        }
     }
 }
 
@@ -201,16 +216,10 @@ fn folder_of(path: &Path) -> &Path {
 /// read and what is still being compressed: all of that is in the file beside it, which is removed last.
 pub fn relatives(path: &Path, wanted: Option<FileId>) -> io::Result<Vec<Relative>> {
     let folder = folder_of(path);
-    let mut names = list(folder, path, wanted)?;
-    let mut found = Vec::new();
-    // What is renamed meanwhile may be listed under no name, or under one that is another's by now.
-    for _ in 0..ATTEMPTS {
-        found = names.keys().filter_map(|name| relative(folder, path, name)).collect::<Vec<Relative>>();
-        let before = std::mem::replace(&mut names, list(folder, path, wanted)?);
-        if names == before {
-            break;
-        }
-    }
+    let look = |names: &BTreeMap<String, u64>| -> Vec<Relative> {
+        names.keys().filter_map(|name| relative(folder, path, name)).collect()
+    };
+    let (_, mut found, _) = until_still(|| list(folder, path, wanted), look)?;
     let by_path: HashMap<&Path, &Relative> = found.iter().map(|r| (r.path.as_path(), r)).collect();
     let is_unfinished = |r: &Relative| {
         let original = r.original().and_then(|path| by_path.get(path.as_path()).copied());
@@ -231,8 +240,7 @@ fn list(folder: &Path, path: &Path, wanted: Option<FileId>) -> io::Result<BTreeM
             continue; // a path that is not UTF-8 cannot be saved
         };
         let wanted = wanted.is_some_and(|id| id.inode() == entry.ino());
-        let named = other.as_bytes().starts_with(stem)
-            && !UNREADABLE.iter().any(|e| Path::new(&other).extension() == Some(OsStr::new(e)));
+        let named = other.as_bytes().starts_with(stem) && !is_unreadable(Path::new(&other));
         if named || wanted {
             found.insert(other, entry.ino());
         }

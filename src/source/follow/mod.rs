@@ -131,8 +131,7 @@ impl Follower {
 
     /// All names that are followed or waited for.
     pub fn watched(&self) -> Vec<PathBuf> {
-        let lost = |name: &Name| name.gone.is_some() && !name.there && !name.literal && name.queue.is_empty();
-        self.names.iter().filter(|(_, name)| !lost(name)).map(|(path, _)| path.to_path_buf()).collect()
+        self.names.iter().filter(|(_, name)| !name.is_gone()).map(|(path, _)| path.to_path_buf()).collect()
     }
 
     /// Files open, names waited for, bytes unread.
@@ -153,7 +152,6 @@ impl Follower {
                 trouble: name.trouble.clone(),
             }
         };
-        let shown = |(_, name): &(&Path, &Name)| name.there || name.literal || !name.queue.is_empty();
-        self.names.iter().filter(shown).map(followed).collect()
+        self.names.iter().filter(|(_, name)| !name.is_gone()).map(followed).collect()
     }
 }

@@ -34,6 +34,13 @@ pub(super) struct Name {
     pub trouble: Option<String>,
 }
 
+impl Name {
+    /// Nothing is there of it but what a start remembers: it may come again.
+    pub fn is_gone(&self) -> bool {
+        self.gone.is_some() && !self.there && !self.literal && self.queue.is_empty()
+    }
+}
+
 /// A path that a source wants to be followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Wanted {
