@@ -1,6 +1,8 @@
 //! Searches for many short texts at once: with SIMD (Teddy, by way of `aho-corasick`) where the processor has it, by an
 //! automaton elsewhere.
 
+use std::ops::Range;
+
 use aho_corasick::packed;
 use aho_corasick::{AhoCorasick, Input, Match, MatchKind, Span};
 
@@ -34,12 +36,12 @@ impl Search {
         }
     }
 
-    /// The first hit in `haystack` at or after `from`.
-    pub fn find(&self, haystack: &[u8], from: usize) -> Option<Match> {
+    /// The first hit in this part of `haystack`.
+    pub fn find(&self, haystack: &[u8], part: Range<usize>) -> Option<Match> {
         match self {
-            _ if from >= haystack.len() => None,
-            Self::Simd(searcher) => searcher.find_in(haystack, Span::from(from..haystack.len())),
-            Self::Automaton(automaton) => automaton.find(Input::new(haystack).range(from..)),
+            _ if part.is_empty() => None,
+            Self::Simd(searcher) => searcher.find_in(haystack, Span::from(part)),
+            Self::Automaton(automaton) => automaton.find(Input::new(haystack).range(part)),
         }
     }
 
@@ -47,7 +49,7 @@ impl Search {
     pub fn find_iter<'a>(&'a self, haystack: &'a [u8]) -> impl Iterator<Item = Match> + 'a {
         let mut from = 0;
         std::iter::from_fn(move || {
-            let hit = self.find(haystack, from)?;
+            let hit = self.find(haystack, from..haystack.len())?;
             from = hit.end();
             Some(hit)
         })

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 pub const LEN: usize = 4;
 
 /// Lines as well-kept services print them: what stands here often makes a poor anchor.
-const ORDINARY: &str = include_str!("ordinary.txt");
+pub const ORDINARY: &str = include_str!("ordinary.txt");
 
 /// What an anchor costs, in occurrences in [`ORDINARY`]: a hit stops the search for a moment, an anchor slows all of it.
 const ANCHOR: usize = 2;
@@ -30,18 +30,20 @@ pub fn choose(needles: &[&str]) -> Vec<Anchor> {
     let mut anchors = Vec::new();
     // The most needles for the least cost; of equals the last in byte order, since letters are rarer than spaces.
     let gain = |piece: &(&Bytes, &Piece)| piece.1.needles.len() * 1_000 / piece.1.cost;
-    while let Some((bytes, piece)) = pieces.iter().filter(|(_, p)| !p.needles.is_empty()).max_by_key(gain) {
+    while let Some((bytes, piece)) = pieces.iter().max_by_key(gain) {
         let (bytes, covered) = (*bytes, piece.needles.clone());
         let place = |i: &usize| (*i, memchr::memmem::find(needles[*i].as_bytes(), &bytes).unwrap_or_default());
         anchors.push(Anchor { bytes, needles: covered.iter().map(place).collect() });
-        for piece in pieces.values_mut() {
+        pieces.retain(|_, piece| {
             piece.needles.retain(|i| !covered.contains(i));
-        }
+            !piece.needles.is_empty()
+        });
     }
     anchors
 }
 
-type Bytes = [u8; LEN];
+/// The bytes of an anchor.
+pub type Bytes = [u8; LEN];
 
 /// What could be an anchor.
 struct Piece {

@@ -4,19 +4,19 @@
 //! (Teddy, by way of `aho-corasick`) by a few dozen pieces that they share, so that a line without any costs no more than
 //! its share of the block, and is not even looked at as a line. A hit is checked on the spot: the whole text, and for a
 //! common one (`code`) the few bytes after it.
+//!
+//! One such search takes all pieces that are ASCII. The others are searched for only where a block is not ASCII, and the
+//! heads of codes in brackets by two bytes that they share; both cost a fraction of it.
 
+mod anchored;
 mod anchors;
+mod brackets;
+mod buckets;
 
-use self::anchors::Anchor;
-use super::search::Search;
+use self::anchored::Anchored;
+use self::brackets::Brackets;
 use super::value;
 use crate::lines;
-
-/// How many anchors one search looks for: up to here, and only so far, Teddy takes 32 bytes at a step.
-const PER_SEARCHER: usize = 32;
-
-/// Over how many buckets Teddy spreads them.
-const BUCKETS: usize = 8;
 
 /// What a needle's neighbourhood must look like for the hit to count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,15 +88,16 @@ impl Needles {
     ) -> Self {
         let mut all: Vec<(&str, Check)> = FIXED.to_vec();
         all.extend(hosts.map(|h| (h, Check::Host)));
-        all.extend(brackets.chain(texts).map(|t| (t, Check::None)));
+        all.extend(texts.map(|t| (t, Check::None)));
         // A line that holds the longer of two texts holds the shorter one too.
         let any: Vec<&str> = all.iter().filter(|(_, check)| *check == Check::None).map(|(word, _)| *word).collect();
         all.retain(|(word, _)| !any.iter().any(|shorter| word.len() > shorter.len() && word.contains(shorter)));
         let words: Vec<&str> = all.iter().map(|(word, _)| *word).collect();
-        let anchors = anchors::choose(&words);
-        let searchers = anchors.len().div_ceil(PER_SEARCHER);
-        let share = anchors.len().div_ceil(searchers);
-        Self { searchers: anchors.chunks(share).map(|some| Searcher::new(some.to_vec(), &all)).collect() }
+        let (ascii, other): (Vec<_>, Vec<_>) = anchors::choose(&words).into_iter().partition(|a| a.bytes.is_ascii());
+        let mut searchers: Vec<Searcher> = Anchored::all(&ascii, &all).map(Searcher::Anywhere).collect();
+        searchers.extend(Anchored::all(&other, &all).map(Searcher::BeyondAscii));
+        searchers.extend(Brackets::all(brackets).into_iter().map(Searcher::Brackets));
+        Self { searchers }
     }
 
     /// Starts a new block.
@@ -121,63 +122,24 @@ impl Needles {
     }
 }
 
-/// Finds some of the needles by their anchors.
+/// Finds some of the needles.
 #[derive(Debug)]
-struct Searcher {
-    search: Search,
-    /// The needles behind each anchor.
-    needles: Vec<Vec<Needle>>,
-}
-
-#[derive(Debug)]
-struct Needle {
-    text: Box<[u8]>,
-    /// Where the anchor stands in the text.
-    anchor_at: usize,
-    check: Check,
+enum Searcher {
+    /// Those with an anchor in ASCII.
+    Anywhere(Anchored),
+    /// Those without.
+    BeyondAscii(Anchored),
+    /// Codes in brackets.
+    Brackets(Brackets),
 }
 
 impl Searcher {
-    fn new(anchors: Vec<Anchor>, all: &[(&str, Check)]) -> Self {
-        let anchors = spread(anchors);
-        let patterns: Vec<[u8; anchors::LEN]> = anchors.iter().map(|a| a.bytes).collect();
-        let needle = |(i, anchor_at): &(usize, usize)| {
-            let (text, check) = all[*i];
-            Needle { text: text.as_bytes().into(), anchor_at: *anchor_at, check }
-        };
-        Self {
-            search: Search::first(&patterns),
-            needles: anchors.iter().map(|a| a.needles.iter().map(needle).collect()).collect(),
+    fn find(&self, block: &[u8], from: usize) -> Option<usize> {
+        match self {
+            Self::Anywhere(needles) => needles.find(block, from..block.len()),
+            Self::BeyondAscii(needles) => needles.find_beyond_ascii(block, from),
+            Self::Brackets(heads) => heads.find(block, from),
         }
-    }
-
-    fn find(&self, block: &[u8], mut from: usize) -> Option<usize> {
-        while let Some(anchor) = self.search.find(block, from) {
-            if self.needles[anchor.pattern().as_usize()].iter().any(|needle| needle.stands(block, anchor.start())) {
-                return Some(anchor.start());
-            }
-            from = anchor.start() + 1;
-        }
-        None
-    }
-}
-
-/// Orders anchors so that those with alike beginnings share a bucket (Teddy deals them out in turn): then a bucket's
-/// anchors together look like little else.
-fn spread(mut anchors: Vec<Anchor>) -> Vec<Anchor> {
-    anchors.sort_by_key(|a| a.bytes.map(|b| b & 0xF));
-    let rows = anchors.len().div_ceil(BUCKETS);
-    let place = |i: usize| (i % rows, i / rows);
-    let mut placed: Vec<_> = anchors.into_iter().enumerate().map(|(i, a)| (place(i), a)).collect();
-    placed.sort_by_key(|(place, _)| *place);
-    placed.into_iter().map(|(_, anchor)| anchor).collect()
-}
-
-impl Needle {
-    /// Whether this needle stands where its anchor was hit.
-    fn stands(&self, block: &[u8], anchor: usize) -> bool {
-        let Some(start) = anchor.checked_sub(self.anchor_at) else { return false };
-        block[start..].starts_with(&self.text) && self.check.passes(block, start, start + self.text.len())
     }
 }
 
@@ -229,9 +191,13 @@ mod tests {
     }
 
     #[test]
-    fn the_built_in_needles_take_two_searches() {
+    fn the_built_in_needles_take_a_search_of_each_kind() {
         let catalogue = crate::catalogue::Catalogue::built_in();
         let recogniser = crate::recognise::Recogniser::new(catalogue.into(), &[], jiff::tz::TimeZone::UTC);
-        assert_eq!(recogniser.needles.searchers.len(), 2);
+        let searchers = &recogniser.needles.searchers[..];
+        assert!(
+            matches!(searchers, [Searcher::Anywhere(_), Searcher::BeyondAscii(_), Searcher::Brackets(_)]),
+            "{searchers:?}"
+        );
     }
 }

@@ -1,0 +1,183 @@
+//! Deals anchors out to Teddy's buckets.
+//!
+//! Teddy compares bytes by halves: a bucket is hit where each byte's lower half is that of one of its anchors and the upper half that of one
+//! of them, too. Anchors that share a bucket badly hit much that is none of them, and each such hit costs as much as half a line. Which
+//! anchors go well together is tried on what services ordinarily log.
+
+use super::anchors::{Anchor, Bytes, LEN, ORDINARY};
+
+/// How many there are.
+const BUCKETS: usize = 8;
+
+/// By how much an exchange must be better, in hits: less is noise.
+const BETTER: f64 = 0.3;
+
+/// Orders anchors so that Teddy, which deals them out in turn, puts those into a bucket that together look like little else.
+pub fn deal(mut anchors: Vec<Anchor>) -> Vec<Anchor> {
+    anchors.sort_by_key(|a| a.bytes.map(|b| b & 0xF));
+    let trial = Trial::new(Sample::of(ORDINARY.as_bytes()), anchors.iter().map(|a| a.bytes).collect());
+    let buckets = trial.exchanged(in_shares(anchors.len()));
+    let rows = buckets.first().map_or(0, Vec::len);
+    let in_turn = (0..rows).flat_map(|row| buckets.iter().filter_map(move |bucket| bucket.get(row)));
+    in_turn.map(|i| anchors[*i].clone()).collect()
+}
+
+/// The numbers below `count` in buckets, neighbours together, the fuller buckets first.
+fn in_shares(count: usize) -> Vec<Vec<usize>> {
+    let share = |bucket| count / BUCKETS + usize::from(bucket < count % BUCKETS);
+    let mut next = 0..count;
+    (0..BUCKETS).map(|bucket| next.by_ref().take(share(bucket)).collect()).collect()
+}
+
+/// Tries which anchors go well together.
+struct Trial {
+    sample: Sample,
+    anchors: Vec<Bytes>,
+    /// How often each is hit for itself.
+    own: Vec<f64>,
+}
+
+impl Trial {
+    fn new(sample: Sample, anchors: Vec<Bytes>) -> Self {
+        let own = anchors.iter().map(|anchor| sample.hits(&[*anchor])).collect();
+        Self { sample, anchors, own }
+    }
+
+    /// Exchanges anchors between buckets, two at a time, until that makes nothing better.
+    fn exchanged(&self, mut buckets: Vec<Vec<usize>>) -> Vec<Vec<usize>> {
+        let mut waste: Vec<f64> = buckets.iter().map(|bucket| self.waste(bucket)).collect();
+        let pairs = (0..buckets.len()).flat_map(|two| (0..two).map(move |one| (one, two)));
+        let mut better = true;
+        while better {
+            better = false;
+            for pair in pairs.clone() {
+                better |= self.exchange(&mut buckets, &mut waste, pair);
+            }
+        }
+        buckets
+    }
+
+    /// The same between two buckets. Returns whether that made anything better.
+    fn exchange(&self, buckets: &mut [Vec<usize>], waste: &mut [f64], (one, two): (usize, usize)) -> bool {
+        let before = waste[one] + waste[two];
+        let width = buckets[two].len();
+        for (i, j) in (0..buckets[one].len() * width).map(|place| (place / width, place % width)) {
+            let wanted = waste[one] + waste[two] - BETTER;
+            if wanted < 0.0 {
+                break;
+            }
+            let (mut first, mut second) = (buckets[one].clone(), buckets[two].clone());
+            std::mem::swap(&mut first[i], &mut second[j]);
+            let new = Some(self.waste(&first)).filter(|new| *new < wanted).map(|new| (new, self.waste(&second)));
+            if let Some(new) = new.filter(|new| new.0 + new.1 < wanted) {
+                (waste[one], waste[two]) = new;
+                (buckets[one], buckets[two]) = (first, second);
+            }
+        }
+        waste[one] + waste[two] < before
+    }
+
+    /// How often a bucket is hit by what is none of its anchors.
+    fn waste(&self, bucket: &[usize]) -> f64 {
+        let anchors: Vec<Bytes> = bucket.iter().map(|i| self.anchors[*i]).collect();
+        self.sample.hits(&anchors) - bucket.iter().map(|i| self.own[*i]).sum::<f64>()
+    }
+}
+
+/// The lower and the upper half of a byte.
+fn halves(byte: u8) -> [usize; 2] {
+    [byte & 0xF, byte >> 4].map(usize::from)
+}
+
+/// A text on which buckets are tried.
+struct Sample {
+    /// For each byte of an anchor, each half of it (the lower, the upper), and each value of that: where the text has it, one bit for each place.
+    places: [[[Vec<u64>; 16]; 2]; LEN],
+    /// How often each byte is there, by its lower and its upper half.
+    often: [[f64; 16]; 16],
+}
+
+impl Sample {
+    fn of(text: &[u8]) -> Self {
+        let none = || std::array::from_fn(|_| vec![0; text.len().div_ceil(64)]);
+        let mut sample = Self { places: std::array::from_fn(|_| [none(), none()]), often: [[0.0; 16]; 16] };
+        for (at, byte) in text.iter().enumerate() {
+            let halves = halves(*byte);
+            sample.often[halves[0]][halves[1]] += 1.0 / text.len() as f64;
+            for (back, places) in sample.places.iter_mut().enumerate().take(at + 1) {
+                let at = at - back;
+                places.iter_mut().zip(halves).for_each(|(places, value)| places[value][at / 64] |= 1 << (at % 64));
+            }
+        }
+        sample
+    }
+
+    /// How often a bucket is hit: in the text, and in one of the same bytes in any order, since what is logged elsewhere is another.
+    fn hits(&self, bucket: &[Bytes]) -> f64 {
+        let words = self.places[0][0][0].len();
+        let (mut hits, mut by_chance) = (vec![u64::MAX; words], (64 * words) as f64);
+        for (byte, places) in self.places.iter().enumerate() {
+            let values =
+                [0, 1].map(|half| bucket.iter().fold(0_u16, |any, anchor| any | 1 << halves(anchor[byte])[half]));
+            for (places, values) in places.iter().zip(values) {
+                let mut any = vec![0; words];
+                for value in ones(values) {
+                    any.iter_mut().zip(&places[value]).for_each(|(any, place)| *any |= place);
+                }
+                hits.iter_mut().zip(any).for_each(|(hits, any)| *hits &= any);
+            }
+            by_chance *= ones(values[0])
+                .map(|lower| ones(values[1]).map(|upper| self.often[lower][upper]).sum::<f64>())
+                .sum::<f64>();
+        }
+        f64::from(hits.iter().map(|hits| hits.count_ones()).sum::<u32>()) + by_chance
+    }
+}
+
+/// The places of the bits that are set.
+fn ones(mut bits: u16) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let next = bits.trailing_zeros();
+        bits &= bits.wrapping_sub(1);
+        (next < u16::BITS).then_some(next as usize)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn anchors(texts: &[&str]) -> Vec<Anchor> {
+        let bytes = |text: &&str| text.as_bytes().try_into().unwrap();
+        texts.iter().map(|text| Anchor { bytes: bytes(text), needles: Vec::new() }).collect()
+    }
+
+    #[test]
+    fn a_sample_counts_what_teddy_would_take_for_a_hit() {
+        let sample = Sample::of(b"code Code cope aode ____");
+        let exact = |texts: &[&str]| {
+            let bytes: Vec<Bytes> = anchors(texts).iter().map(|a| a.bytes).collect();
+            sample.hits(&bytes).floor().to_string()
+        };
+        assert_eq!(exact(&["code"]), "1");
+        // The halves of `c`, `C` are those of `code` and `Code`; `p` has the upper of neither `d`.
+        assert_eq!(exact(&["code", "Code"]), "2");
+        // `cope` too, and what is of both.
+        assert_eq!(exact(&["code", "cope"]), "2");
+        assert_eq!(exact(&["zzzz"]), "0");
+    }
+
+    #[test]
+    fn every_anchor_is_dealt_once_and_evenly() {
+        for count in [0, 1, 7, 8, 9, 29, 32] {
+            let texts: Vec<String> = (0..count).map(|n| format!("{:04}", n * 7919 % 10_000)).collect();
+            let all = anchors(&texts.iter().map(String::as_str).collect::<Vec<_>>());
+            let mut dealt = deal(all.clone());
+            assert_eq!(dealt.len(), count);
+            dealt.sort_by_key(|a| a.bytes);
+            let mut all = all;
+            all.sort_by_key(|a| a.bytes);
+            assert_eq!(dealt, all);
+        }
+    }
+}
