@@ -204,6 +204,11 @@ const OTHERS: &[&str] = &[
     "redis",
     "websocket",
     "cloudflare",
+    // Codes in words, as OpenAI and those who follow it have them: this API's are numbers.
+    "rate_limit_exceeded",
+    "insufficient_quota",
+    "invalid_api_key",
+    "context_length_exceeded",
 ];
 
 /// Hosts of URLs that are printed with anybody's errors.
@@ -316,6 +321,7 @@ mod tests {
         assert!(of("url=http://stock.internal/x").foreign());
         assert!(!of("see https://developer.mozilla.org/x").foreign());
         assert!(of("deepseek failed").foreign());
+        assert!(of("{'message': 'x', 'code': 'rate_limit_exceeded'}").foreign());
         assert!(!of("jazz.ai").vendor);
     }
 

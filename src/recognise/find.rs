@@ -14,6 +14,7 @@ pub(super) static RETRYING: Text = LazyLock::new(|| Finder::new("Retrying reques
 pub(super) static EQUEST: Text = LazyLock::new(|| Finder::new("equest"));
 /// `code` and `Code`.
 pub(super) static ODE: Text = LazyLock::new(|| Finder::new("ode"));
+pub(super) static QUOTED_CODE: Text = LazyLock::new(|| Finder::new("\"code"));
 pub(super) static TYPE: Text = LazyLock::new(|| Finder::new("type"));
 pub(super) static FINISH: Text = LazyLock::new(|| Finder::new("finish"));
 pub(super) static STOP_REASON: Text = LazyLock::new(|| Finder::new("stop_reason"));

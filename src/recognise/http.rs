@@ -23,6 +23,12 @@ pub enum By {
     Derived,
 }
 
+/// Within how many lines of a request its answer is shown, where it is shown on a line of its own.
+const NEXT_LINES: u64 = 2;
+
+/// The same where the headers of both are printed.
+const HEADER_LINES: u64 = 40;
+
 /// Reason phrases (RFC 9110, section 15, and what proxies add): `429 Too Many Requests`.
 const REASONS: &[(u32, &str)] = &[
     (200, "OK"),
@@ -151,11 +157,27 @@ fn arrow(view: &[u8]) -> Option<u32> {
         .find_map(|arrow| memmem::find(view, arrow).and_then(|at| status(&view[at + arrow.len()..])))
 }
 
-/// The answer to a request that a line above names: curl's `returned error: 429`, mitmproxy's `<< 429 Too Many Requests`.
-pub fn answer_below(view: &[u8]) -> Option<Answer> {
-    let behind = |text: &[u8]| memmem::find(view, text).and_then(|at| status(&view[at + text.len()..]));
-    let status = behind(b"returned error: ").or_else(|| behind(b"<< "))?;
-    (status >= 400).then_some(Answer { status, by: By::Transport })
+/// The answer to a request that a line above names, and how many lines above that may be.
+pub fn answer_below(view: &[u8]) -> Option<(Answer, u64)> {
+    let behind = |text: &[u8]| memmem::find(view, text).map(|at| &view[at + text.len()..]);
+    // curl's `returned error: 429`, mitmproxy's `<< 429 Too Many Requests`.
+    let failed = || behind(b"returned error: ").or_else(|| behind(b"<< ")).and_then(status).filter(|s| *s >= 400);
+    // .NET's `Received HTTP response headers after 130.2113ms - 404`.
+    let received = || {
+        let after = behind(b"Received HTTP response headers after ")?;
+        status(&after[memmem::find(&after[..after.len().min(32)], b"ms - ")? + 5..])
+    };
+    if let Some(status) = failed().or_else(received) {
+        return Some((Answer { status, by: By::Transport }, NEXT_LINES));
+    }
+    // `curl -v`, whose own headers stand between.
+    let status = view.starts_with(b"< HTTP/").then(|| http_version(view)).flatten().filter(|s| *s >= 200)?;
+    Some((Answer { status, by: By::Transport }, HEADER_LINES))
+}
+
+/// Whether the line names the host of a request that is over: `* Connection #0 to host api.z.ai left intact` (`curl -v`).
+pub fn is_over(view: &[u8]) -> bool {
+    view.starts_with(b"* Connection #")
 }
 
 /// A line that is nothing but `statusCode: 504,`: a member of an object that is printed over several lines.
@@ -228,6 +250,19 @@ mod tests {
             assert_eq!(of(line), Some(expected), "{line}");
         }
         assert_eq!(of("POST https://api.z.ai/x took 429 ms"), None);
+    }
+
+    #[test]
+    fn answers_below_their_requests_are_read() {
+        let below = |line: &str| answer_below(line.as_bytes()).map(|(answer, lines)| (answer.status, lines));
+        assert_eq!(below("curl: (22) The requested URL returned error: 429"), Some((429, 2)));
+        assert_eq!(below("    << 429 Too Many Requests 98b"), Some((429, 2)));
+        assert_eq!(below("      Received HTTP response headers after 130.2113ms - 404"), Some((404, 2)));
+        assert_eq!(below("< HTTP/2 401"), Some((401, 40)));
+        assert_eq!(below("< HTTP/1.1 200 OK\r"), Some((200, 40)));
+        assert_eq!(below("< HTTP/1.1 100 Continue"), None);
+        assert_eq!(below("    << 200 OK 98b"), None);
+        assert_eq!(below("a < HTTP/2 401"), None);
     }
 
     #[test]

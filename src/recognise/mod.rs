@@ -47,10 +47,8 @@ const KIN: [&str; 2] = ["z.ai", "bigmodel.cn"];
 /// For how many lines after a mention of the API its name counts as context.
 const CONTEXT_LINES: u64 = 200;
 
-/// Within how many lines of a request its answer is shown, where it is shown on a line of its own.
-const REQUEST_LINES: u64 = 2;
-
-/// The same within an object that is printed over several lines: `url: …`, the request's body, `statusCode: 504`.
+/// Within how many lines of a request its status is shown, where they are members of an object that is printed over several
+/// lines: `url: …`, the request's body, `statusCode: 504`.
 const REQUEST_OBJECT_LINES: u64 = 40;
 
 /// How many codes of one line are weighed. A line with more is made to be slow.
@@ -183,12 +181,16 @@ impl Recogniser {
             known,
             in_error_object,
             requested,
+            below: requested.and_then(|n| http::answer_below(view).filter(|(_, lines)| n <= *lines)).map(|(a, _)| a),
+            escapes: escapes(line),
             said: OnceCell::new(),
             failing: OnceCell::new(),
         };
         let answered = reading.signals(tell);
-        if reading.names_host() {
+        if reading.names_host() && !http::is_over(view) {
             context.request = (!answered).then_some(number);
+        } else if reading.below.is_some() {
+            context.request = None;
         }
         if marks.vendor {
             context.vendor = Some(number);
@@ -205,6 +207,12 @@ impl Recogniser {
     fn names_host(&self, view: &[u8]) -> bool {
         self.host_words.find_iter(view).any(|m| value::is_host(view, m.start(), m.end()))
     }
+}
+
+/// How many backslashes stand before the quote of the first key `code`: the depth of what it is escaped in.
+fn escapes(line: &[u8]) -> usize {
+    let key = find::QUOTED_CODE.find(line);
+    key.map_or(0, |at| line[..at].iter().rev().take_while(|b| **b == b'\\').count())
 }
 
 /// Whether a line ends with the head of an error object: its code is on one of the next lines.
@@ -226,6 +234,10 @@ struct Reading<'a> {
     in_error_object: bool,
     /// How many lines before the API's host was named without an answer.
     requested: Option<u64>,
+    /// The answer to that request, if the line is one.
+    below: Option<http::Answer>,
+    /// How many backslashes escape the code's key.
+    escapes: usize,
     /// The codes whose messages the line prints.
     said: OnceCell<Vec<u32>>,
     /// Where the first word about a failure ends.
@@ -248,7 +260,7 @@ impl Reading<'_> {
         }
         let mut look_alike = false;
         let mut taken: Vec<Failure> = Vec::new();
-        let answer = self.names_host().then(|| http::answer(self.view)).flatten();
+        let answer = self.names_host().then(|| http::answer(self.view)).flatten().or(self.below);
         self.coded(&mut |verdict| match verdict {
             Verdict::Taken(failure) => add(&mut taken, failure),
             Verdict::LooksAlike => look_alike = true,
@@ -280,6 +292,11 @@ impl Reading<'_> {
             });
         }
         answered
+    }
+
+    /// The shape of the line up to `start`. A body that is escaped within another text was printed by another layer than the body itself.
+    fn shape(&self, start: usize, form: Form) -> Shape {
+        shape::of(self.view, start, form).rotate_left(u32::try_from(self.escapes).unwrap_or(u32::MAX))
     }
 
     /// Whether the line names a host that answers calls.
@@ -338,7 +355,7 @@ impl Reading<'_> {
                 identity,
                 source: Source::Told,
                 status,
-                shape: shape::of(self.view, coded.start, coded.form),
+                shape: self.shape(coded.start, coded.form),
                 message: said.filter(|(m, _)| m.whole).map(|(_, said)| xxh3_64(&said)),
                 request,
             }),
@@ -406,7 +423,7 @@ impl Reading<'_> {
             } else {
                 Identity::Business(row.code)
             };
-            let shape = shape::of(self.view, found.start, Form::Text);
+            let shape = self.shape(found.start, Form::Text);
             let source = Source::Told;
             add(taken, Failure { identity, source, status: status(found.start), shape, message: None, request: None });
         }
@@ -414,10 +431,8 @@ impl Reading<'_> {
 
     /// An HTTP failure of the API's host, which this line names, or one of the lines just before.
     fn http(&self, answer: Option<http::Answer>) -> Option<Failure> {
-        let within = |lines| self.requested.is_some_and(|n| n <= lines);
-        let below = || within(REQUEST_LINES).then(|| http::answer_below(self.view)).flatten();
-        let member = || within(REQUEST_OBJECT_LINES).then(|| http::status_member(self.view)).flatten();
-        let answer = answer.or_else(below).or_else(member)?;
+        let requested = self.requested.is_some_and(|n| n <= REQUEST_OBJECT_LINES);
+        let answer = answer.or_else(|| requested.then(|| http::status_member(self.view)).flatten())?;
         let source = if answer.by == By::Transport { Source::Transport } else { Source::Derived };
         Some(self.bare(Identity::Http(answer.status, None), source, Some(answer.status)))
     }
@@ -431,7 +446,7 @@ impl Reading<'_> {
 
     /// A failure without code and text: its shape is that of the whole line.
     fn bare(&self, identity: Identity, source: Source, status: Option<u32>) -> Failure {
-        let shape = shape::of(self.view, self.view.len(), Form::Field);
+        let shape = self.shape(self.view.len(), Form::Field);
         Failure { identity, source, status, shape, message: None, request: None }
     }
 }

@@ -149,6 +149,9 @@ fn placeholder_start(view: &[u8], end: usize) -> usize {
 fn is_message(view: &[u8], start: usize) -> bool {
     let before = view[..start].trim_ascii_end();
     let before = strip_end(before, &["\"", "'", "`", "“", "「", "'", "("]).trim_ascii_end();
+    if is_cell_behind_code(before) {
+        return false;
+    }
     if before.is_empty() || view[before.len()..start].contains(&b'\n') || is_bullet(before) {
         return true;
     }
@@ -158,6 +161,16 @@ fn is_message(view: &[u8], start: usize) -> bool {
     let separated = [":", "：", "=", "-", "–", "—", ">", "|", "·", "]"].iter().any(|s| before.ends_with(s.as_bytes()));
     let lead = &before[before.len().saturating_sub(LEAD)..];
     separated && (speaks_of_failure(lead) || message_key(before))
+}
+
+/// `1113 | `: a row of the documentation's table. (`app-1 | ` is what Docker Compose prints before a line.)
+fn is_cell_behind_code(before: &[u8]) -> bool {
+    let Some(cell) = before.strip_suffix(b"|").map(<[u8]>::trim_ascii_end) else { return false };
+    let digits = cell.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+    let word = cell[..cell.len() - digits]
+        .last()
+        .is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    digits == 4 && !word
 }
 
 fn strip_end<'a>(text: &'a [u8], ends: &[&str]) -> &'a [u8] {
@@ -230,6 +243,8 @@ mod tests {
     #[test]
     fn a_sentence_that_quotes_a_message_is_none() {
         assert_eq!(code("错误码 1301 表示系统检测到输入或生成内容可能包含不安全或敏感内容"), None);
+        assert_eq!(code("error table: | 1301 | 系统检测到输入或生成内容可能包含不安全或敏感内容 |"), None);
+        assert!(!is_cell_behind_code(b"app-1 |") && !is_cell_behind_code(b"error at 12.1113 |"));
         assert_eq!(code("INFO docs say Rate limit reached for requests means 1302"), None);
         assert_eq!(code("Error code: 429 - Rate limit reached for gpt-4o in organization"), None);
     }

@@ -60,6 +60,8 @@ const FIXED: &[(&str, Check)] = &[
     ("HTTP exception: HTTP ", Check::None),
     // An answer on the line below its request.
     ("returned error: ", Check::None),
+    ("Received HTTP response headers after ", Check::None),
+    ("< HTTP/", Check::None),
     ("<< 4", Check::None),
     ("<< 5", Check::None),
     (lines::CRI_PART[0], Check::None),
