@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::recognise::time::Millis;
 use crate::recognise::{Failure, FinishReason, Identity, Shape, Signal, Source};
+use crate::saved::is_default;
 
 /// How many lines after an HTTP failure its coded error is waited for, and a failure is recognised when it is printed again.
 /// Chained tracebacks of deep frameworks are 100 to 150 lines long.
@@ -49,7 +50,7 @@ pub struct Fold {
     calls: VecDeque<Call>,
     #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
     finishes: VecDeque<Finish>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     successes: Successes,
 }
 
@@ -58,13 +59,18 @@ pub struct Fold {
 struct Call {
     identity: Identity,
     line: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     time: Option<Millis>,
     shapes: Vec<Shape>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     message: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     request: Option<u64>,
     /// Not counted yet: a coded error may still claim it.
+    #[serde(default, skip_serializing_if = "is_default")]
     held: bool,
     /// Its HTTP answer has been counted.
+    #[serde(default, skip_serializing_if = "is_default")]
     answered: bool,
 }
 

@@ -23,6 +23,7 @@ pub mod recognise;
 pub mod reload;
 pub mod rlimit;
 pub mod runner;
+mod saved;
 pub mod scan;
 pub mod source;
 pub mod state;

@@ -9,6 +9,7 @@ use self::times::Times;
 use crate::fold::{Event, Fold};
 use crate::lines::{self, Block, Framed, Frames, Longs};
 use crate::recognise::{Context, Cursor, Recogniser, Signal, View, time};
+use crate::saved::is_default;
 
 /// Everything that a log's bytes have told so far, besides the counts. Committed together with its position.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,13 +17,13 @@ pub struct Progress {
     /// Lines that have ended.
     pub lines: u64,
     /// The rest of a line that was too long is being skipped.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     skipping: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     frames: Frames,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     context: Context,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     fold: Fold,
 }
 

@@ -37,6 +37,7 @@ use self::text::Texts;
 use self::view::Seen;
 pub use self::view::View;
 use crate::catalogue::{Agreement, Catalogue, Condition, Row, normalise};
+use crate::saved::is_default;
 
 /// The API's own hosts; the configuration adds more.
 pub const HOSTS: [&str; 2] = ["api.z.ai", "open.bigmodel.cn"];
@@ -119,14 +120,17 @@ pub struct Failure {
 /// What earlier lines of a log have to do with the next one. Committed with the log's position.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Context {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     vendor: Option<u64>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     request: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     error_object: Option<u64>,
     /// The time of the last line that had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<time::Millis>,
     /// How many bytes ago that line started.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub time_ago: u64,
 }
 

@@ -68,7 +68,7 @@ pub struct SavedTail<'a> {
     /// When it was last written to.
     pub written: Millis,
     /// When it was deleted, if it was.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted: Option<Nanos>,
 }
 
