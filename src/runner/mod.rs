@@ -267,8 +267,7 @@ impl Runner {
         if !self.engine.is_ready() {
             return;
         }
-        let mut files = self.engine.watched();
-        files.retain(|path| !self.folders.cover(path));
+        let files = self.folders.uncovered(self.engine.watched());
         self.tell_of_files(Some(files));
         self.note_mode();
     }

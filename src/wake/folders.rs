@@ -1,6 +1,8 @@
 //! Folders, watched by `notify`: those of globs, which tell of all files in them by a single watch, and the configuration's.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -72,18 +74,36 @@ impl Folders {
         }
     }
 
-    /// Whether changes of a file are told of by a watch of its folder: what a link leads to lies elsewhere.
-    pub fn cover(&self, path: &Path) -> bool {
-        let Some(folder) = path.parent() else { return false };
-        let covered =
-            folder.ancestors().any(|above| self.watched.get(above).is_some_and(|below| *below || above == folder));
-        covered && std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file())
+    /// Those of `paths` whose changes are not told of by a watch of their folder: what a link leads to lies elsewhere. Neighbours cost one
+    /// listing of their folder, not a look at each.
+    pub fn uncovered(&self, mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
+        let mut listed: Option<(PathBuf, HashSet<OsString>)> = None;
+        paths.retain(|path| {
+            let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return true };
+            if listed.as_ref().is_none_or(|(last, _)| last != folder) {
+                listed =
+                    Some((folder.to_path_buf(), if self.watches(folder) { files(folder) } else { HashSet::new() }));
+            }
+            listed.as_ref().is_none_or(|(_, files)| !files.contains(name))
+        });
+        paths
+    }
+
+    /// Whether changes in a folder are told of.
+    fn watches(&self, folder: &Path) -> bool {
+        folder.ancestors().any(|above| self.watched.get(above).is_some_and(|below| *below || above == folder))
     }
 
     /// Whether all folders are watched.
     pub fn healthy(&self) -> bool {
         self.healthy.load(Ordering::Acquire)
     }
+}
+
+/// The names of the files in a folder that are no links.
+fn files(folder: &Path) -> HashSet<OsString> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file())).map(|entry| entry.file_name()).collect()
 }
 
 /// What an event is a reason for.
@@ -151,7 +171,8 @@ mod tests {
         let mut folders = Folders::new(bell.clone(), bell);
         folders.watch(&flat, false);
         folders.watch(&deep, true);
-        assert_eq!(files.each_ref().map(|file| folders.cover(file)), [true, false, true]);
-        assert!(!folders.cover(&link) && !folders.cover(&flat.join("gone.log")));
+        let gone = flat.join("gone.log");
+        let all = files.iter().chain([&link, &gone]).cloned().collect();
+        assert_eq!(folders.uncovered(all), [files[1].clone(), link, gone]);
     }
 }
