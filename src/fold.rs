@@ -123,11 +123,14 @@ impl Fold {
 
     fn failure(&mut self, failure: &Failure, line: u64, time: Option<Millis>, tell: &mut dyn FnMut(Event)) {
         let at = match failure.source {
-            Source::Told => self.told_again(failure, time).or_else(|| self.claimed(failure, time)),
+            Source::Told | Source::Guessed => self.told_again(failure, time).or_else(|| self.claimed(failure, time)),
             Source::Transport => self.shown_again(failure, time, |c| c.held),
             Source::Derived => self.shown_again(failure, time, |_| true),
         };
         let Some(at) = at else {
+            if failure.source == Source::Guessed {
+                return;
+            }
             return self.begin(failure, line, time, tell);
         };
         let mut call = self.calls.remove(at).expect("the index was just found");
@@ -138,7 +141,7 @@ impl Fold {
         if call.shapes.len() < SHAPES {
             call.shapes.push(failure.shape);
         }
-        if failure.source == Source::Told && call.held {
+        if matches!(failure.source, Source::Told | Source::Guessed) && call.held {
             call.identity = failure.identity;
             call.held = false;
             tell(Event::Failure(call.identity, time.or(call.time)));
@@ -323,6 +326,17 @@ mod tests {
     #[test]
     fn an_http_line_and_its_coded_error_are_one_call() {
         assert_eq!(counted(&[httpx(429), told(1113, LOGGER)]), [Identity::Business(1113)]);
+    }
+
+    #[test]
+    fn a_guess_explains_an_http_failure_and_is_none_alone() {
+        let guess = |status| match told(1220, LOGGER) {
+            Signal::Failure(f) => Signal::Failure(Failure { source: Source::Guessed, status: Some(status), ..f }),
+            other => other,
+        };
+        assert_eq!(counted(&[guess(403)]), []);
+        assert_eq!(counted(&[httpx(403), guess(403)]), [Identity::Business(1220)]);
+        assert_eq!(counted(&[httpx(429), guess(403)]), [Identity::Http(429, None)]);
     }
 
     #[test]

@@ -89,10 +89,18 @@ impl Evidence {
             Some(Agreement::None) => -1,
             None => 0,
         };
-        self.form.weight() + message + one(self.status) + one(self.request_id) + self.context() + self.line.weight()
+        // `[1302][…][20260212…]`: nobody else puts an id of this kind there.
+        let triple = one(self.request_id && self.form == Form::Bracket);
+        self.form.weight()
+            + message
+            + one(self.status)
+            + one(self.request_id)
+            + self.context()
+            + self.line.weight()
+            + triple
             - 2 * one(!self.documented)
             - self.short()
-            - 4 * one(self.quoted)
+            - 5 * one(self.quoted)
     }
 }
 
@@ -166,10 +174,11 @@ const VENDOR: &[&str] = &[
     "chatglm",
     "zai_sdk",
     "zai-sdk",
+    "providerbusinesserror",
 ];
 
 /// Names that make it likely.
-const HINTS: &[&str] = &["glm-", "glm_", "zai", "api error", "providerbusinesserror", "providercode", "glm"];
+const HINTS: &[&str] = &["glm-", "glm_", "zai", "api error", "providercode", "glm"];
 
 /// Other vendors whose errors have the same shapes. Names of client libraries (`openai.`, `anthropic.`) say nothing.
 const OTHERS: &[&str] = &[

@@ -18,9 +18,10 @@ mod value;
 mod view;
 
 use std::cell::OnceCell;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, Match};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
@@ -55,6 +56,12 @@ const REQUEST_OBJECT_LINES: u64 = 40;
 /// How many codes of one line are weighed. A line with more is made to be slow.
 const CODES: usize = 512;
 
+/// Within how many lines of `… with root cause` (Tomcat) the cause is printed.
+const CAUSE_LINES: u64 = 3;
+
+/// What a cause adds to a line's layer: more than escapes ever do.
+const CAUSE: usize = 32;
+
 /// Within how many lines of `"error": {` its code is printed.
 const OBJECT_LINES: u64 = 4;
 
@@ -74,6 +81,8 @@ pub enum Identity {
 pub enum Source {
     /// A code or a text.
     Told,
+    /// A text that others print too: it tells why a call of the API failed whose HTTP failure is known, and nothing alone.
+    Guessed,
     /// An HTTP client or proxy, at the moment of the answer.
     Transport,
     /// A second line about an HTTP answer.
@@ -126,6 +135,9 @@ pub struct Context {
     request: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     error_object: Option<u64>,
+    /// The line that announced the cause of what it printed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cause: Option<u64>,
     /// The time of the last line that had one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<time::Millis>,
@@ -186,7 +198,8 @@ impl Recogniser {
             in_error_object,
             requested,
             below: requested.and_then(|n| http::answer_below(view).filter(|(_, lines)| n <= *lines)).map(|(a, _)| a),
-            escapes: escapes(line),
+            layer: escapes(line)
+                + CAUSE * usize::from(context.cause.is_some_and(|at| number.saturating_sub(at) <= CAUSE_LINES)),
             said: OnceCell::new(),
             failing: OnceCell::new(),
         };
@@ -202,6 +215,9 @@ impl Recogniser {
         if opens_error_object(view) {
             context.error_object = Some(number);
         }
+        if view.trim_ascii_end().ends_with(b"with root cause") {
+            context.cause = Some(number);
+        }
     }
 
     fn is_host(&self, host: &[u8]) -> bool {
@@ -209,7 +225,8 @@ impl Recogniser {
     }
 
     fn names_host(&self, view: &[u8]) -> bool {
-        self.host_words.find_iter(view).any(|m| value::is_host(view, m.start(), m.end()))
+        let host = |m: Match| value::is_host(view, m.start(), m.end()) && !value::is_within_url(view, m.start());
+        self.host_words.find_iter(view).any(host)
     }
 }
 
@@ -240,8 +257,8 @@ struct Reading<'a> {
     requested: Option<u64>,
     /// The answer to that request, if the line is one.
     below: Option<http::Answer>,
-    /// How many backslashes escape the code's key.
-    escapes: usize,
+    /// What its shape does not show: how often it is escaped, and whether it was announced as a cause.
+    layer: usize,
     /// The codes whose messages the line prints.
     said: OnceCell<Vec<u32>>,
     /// Where the first word about a failure ends.
@@ -252,6 +269,8 @@ struct Reading<'a> {
 enum Verdict {
     Taken(Failure),
     LooksAlike,
+    /// It stands within a sentence, and so does its message.
+    Quoted,
     Nothing,
 }
 
@@ -262,16 +281,20 @@ impl Reading<'_> {
         if find::RETRYING.find(self.view).is_some() && !self.marks.foreign() {
             tell(Signal::Retry);
         }
-        let mut look_alike = false;
+        let (mut look_alike, mut quoted) = (false, false);
         let mut taken: Vec<Failure> = Vec::new();
         let answer = self.names_host().then(|| http::answer(self.view)).flatten().or(self.below);
         self.coded(&mut |verdict| match verdict {
             Verdict::Taken(failure) => add(&mut taken, failure),
             Verdict::LooksAlike => look_alike = true,
+            Verdict::Quoted => (look_alike, quoted) = (true, true),
             Verdict::Nothing => {}
         });
-        if taken.is_empty() {
-            self.texts(&mut taken);
+        if taken.is_empty() && !quoted {
+            self.texts(Source::Told, &mut taken);
+        }
+        if taken.is_empty() && !quoted && !self.marks.vendor {
+            self.texts(Source::Guessed, &mut taken);
         }
         if let Some(success) = answer.filter(|a| a.status < 400) {
             tell(Signal::Success { status: success.status, derived: success.by == By::Derived });
@@ -298,9 +321,10 @@ impl Reading<'_> {
         answered
     }
 
-    /// The shape of the line up to `start`. A body that is escaped within another text was printed by another layer than the body itself.
+    /// The shape of the line up to `start`. A body that is escaped within another text was printed by another layer than the body itself, and
+    /// so was what is printed again as a cause.
     fn shape(&self, start: usize, form: Form) -> Shape {
-        shape::of(self.view, start, form).rotate_left(u32::try_from(self.escapes).unwrap_or(u32::MAX))
+        shape::of(self.view, start, form).rotate_left(u32::try_from(self.layer).unwrap_or(u32::MAX))
     }
 
     /// Whether the line names a host that answers calls.
@@ -363,6 +387,7 @@ impl Reading<'_> {
                 message: said.filter(|(m, _)| m.whole).map(|(_, said)| xxh3_64(&said)),
                 request,
             }),
+            LOOKS_ALIKE.. if evidence.quoted => Verdict::Quoted,
             LOOKS_ALIKE.. => Verdict::LooksAlike,
             _ => Verdict::Nothing,
         }
@@ -402,10 +427,13 @@ impl Reading<'_> {
         self.said.get_or_init(all).contains(&code)
     }
 
-    fn texts(&self, taken: &mut Vec<Failure>) {
+    /// What texts alone tell: those that identify a row, or all if the line is the API's. Others are guesses, and only where a status that
+    /// the row may have is printed before them.
+    fn texts(&self, source: Source, taken: &mut Vec<Failure>) {
         let catalogue = &self.recogniser.catalogue;
         let status = |start| http::status_before(self.view, start);
-        for found in self.recogniser.texts.find(self.view, self.marks.vendor) {
+        let guessed = source == Source::Guessed;
+        for found in self.recogniser.texts.find(self.view, guessed || self.marks.vendor) {
             let row = &catalogue.rows()[found.row];
             let evidence = Evidence {
                 form: Form::Text,
@@ -413,13 +441,13 @@ impl Reading<'_> {
                 short: false,
                 message: Some(Agreement::Whole),
                 free_text: false,
-                status: status(found.start).is_some_and(|s| row.http.contains(&s)),
+                status: status(found.start).is_some_and(|s| row.http.contains(&s) || guessed && row.http.is_empty()),
                 request_id: false,
                 quoted: false,
                 line: self.marks,
                 context: false,
             };
-            if evidence.weight() < ENOUGH {
+            if evidence.weight() < ENOUGH || guessed && (found.strong || !evidence.status) {
                 continue;
             }
             let identity = if found.is_http(catalogue) {
@@ -428,7 +456,6 @@ impl Reading<'_> {
                 Identity::Business(row.code)
             };
             let shape = self.shape(found.start, Form::Text);
-            let source = Source::Told;
             add(taken, Failure { identity, source, status: status(found.start), shape, message: None, request: None });
         }
     }
@@ -502,7 +529,12 @@ fn request_id(view: &[u8]) -> Option<u64> {
 
 /// `20260212…`: a date, then hexadecimal digits.
 fn is_vendor_id(id: &[u8]) -> bool {
-    id.len() >= 20 && id.starts_with(b"20") && id.iter().all(u8::is_ascii_hexdigit)
+    let in_two = |at: usize, range: RangeInclusive<u8>| {
+        let digits = [id[at], id[at + 1]].map(|b| b.wrapping_sub(b'0'));
+        digits.iter().all(|d| *d < 10) && range.contains(&(10 * digits[0] + digits[1]))
+    };
+    let dated = id.len() >= 14 && id.starts_with(b"20") && in_two(4, 1..=12) && in_two(6, 1..=31);
+    dated && id.iter().all(u8::is_ascii_hexdigit)
 }
 
 #[cfg(test)]

@@ -94,9 +94,15 @@ fn value_span(line: &[u8], key_end: usize, request: bool) -> Option<Range<usize>
         b'[' if !matches!(line[at + 1..].trim_ascii_start().first(), Some(b'"' | b'\'')) => {
             Some(at + 1..bracketed(line, at, b'[', b']'))
         }
-        b'{' if request => Some(at + 1..bracketed(line, at, b'{', b'}')),
+        b'{' if request && !is_error(&line[at + 1..]) => Some(at + 1..bracketed(line, at, b'{', b'}')),
         _ => None,
     }
+}
+
+/// Whether an object begins as the API's errors do, and no request does: the SDK prints what a stream broke with as `json_data`, too.
+fn is_error(object: &[u8]) -> bool {
+    let key = object.iter().position(|b| !matches!(b, b' ' | b'\\' | b'"' | b'\'')).map_or(object, |at| &object[at..]);
+    key.starts_with(b"code") || key.starts_with(b"error")
 }
 
 /// Where the bracket that opens at `at` closes, texts in quotes left aside; the end of the line where it never does.

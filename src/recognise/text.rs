@@ -149,7 +149,7 @@ fn placeholder_start(view: &[u8], end: usize) -> usize {
 fn is_message(view: &[u8], start: usize) -> bool {
     let before = view[..start].trim_ascii_end();
     let before = strip_end(before, &["\"", "'", "`", "“", "「", "'", "("]).trim_ascii_end();
-    if is_cell_behind_code(before) {
+    if is_behind_code(view[..start].trim_ascii_end(), before) {
         return false;
     }
     if before.is_empty() || view[before.len()..start].contains(&b'\n') || is_bullet(before) {
@@ -163,14 +163,18 @@ fn is_message(view: &[u8], start: usize) -> bool {
     separated && (speaks_of_failure(lead) || message_key(before))
 }
 
-/// `1113 | `: a row of the documentation's table. (`app-1 | ` is what Docker Compose prints before a line.)
-fn is_cell_behind_code(before: &[u8]) -> bool {
-    let Some(cell) = before.strip_suffix(b"|").map(<[u8]>::trim_ascii_end) else { return false };
-    let digits = cell.iter().rev().take_while(|b| b.is_ascii_digit()).count();
-    let word = cell[..cell.len() - digits]
-        .last()
-        .is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
-    digits == 4 && !word
+/// Whether a text stands where a list of all messages has it: behind the code in a table (`1113 | …`; `app-1 | ` is what Docker Compose prints
+/// before a line), or behind the code as a key (`"1113":"…"`).
+fn is_behind_code(quoted: &[u8], before: &[u8]) -> bool {
+    let cell = before.strip_suffix(b"|").map(<[u8]>::trim_ascii_end);
+    let key = || {
+        let key = before.strip_suffix(b":").filter(|_| quoted.len() > before.len())?.trim_ascii_end();
+        key.strip_suffix(b"\"").or_else(|| key.strip_suffix(b"'"))
+    };
+    let Some(code) = cell.or_else(key) else { return false };
+    let digits = code.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+    let word = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    digits == 4 && !code[..code.len() - digits].last().is_some_and(word)
 }
 
 fn strip_end<'a>(text: &'a [u8], ends: &[&str]) -> &'a [u8] {
@@ -244,7 +248,9 @@ mod tests {
     fn a_sentence_that_quotes_a_message_is_none() {
         assert_eq!(code("错误码 1301 表示系统检测到输入或生成内容可能包含不安全或敏感内容"), None);
         assert_eq!(code("error table: | 1301 | 系统检测到输入或生成内容可能包含不安全或敏感内容 |"), None);
-        assert!(!is_cell_behind_code(b"app-1 |") && !is_cell_behind_code(b"error at 12.1113 |"));
+        assert_eq!(code(r#"errors: {"1000":"x","1301":"系统检测到输入或生成内容可能包含不安全或敏感内容"}"#), None);
+        assert!(!is_behind_code(b"app-1 |", b"app-1 |") && !is_behind_code(b"at 12.1113 |", b"at 12.1113 |"));
+        assert!(!is_behind_code(b"\"1113:", b"\"1113:"), "the code and its message in one text");
         assert_eq!(code("INFO docs say Rate limit reached for requests means 1302"), None);
         assert_eq!(code("Error code: 429 - Rate limit reached for gpt-4o in organization"), None);
     }

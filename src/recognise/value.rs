@@ -95,6 +95,16 @@ pub fn is_host(text: &[u8], start: usize, end: usize) -> bool {
     !word(before) && !word(after)
 }
 
+/// Whether what stands at `start` is a part of another host's URL: `https://status.example.com/probe?target=https://api.z.ai/`.
+pub fn is_within_url(text: &[u8], start: usize) -> bool {
+    let ends = |b: &u8| {
+        b.is_ascii_whitespace()
+            || matches!(b, b'"' | b'\'' | b'`' | b'<' | b'>' | b'(' | b')' | b'[' | b']' | b',' | b'|')
+    };
+    let from = text[..start].iter().rposition(ends).map_or(0, |at| at + 1);
+    memchr::memmem::find_iter(&text[from..start], b"://").nth(1).is_some()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,5 +142,8 @@ mod tests {
         assert!(!host("jazz.ai"));
         assert!(!host("z.ais"));
         assert!(!host("z.ai.example"));
+        let within = |text: &str| is_within_url(text.as_bytes(), text.find("z.ai").unwrap());
+        assert!(within("GET https://x.example.com/probe?target=https://api.z.ai/api"));
+        assert!(!within("from http://10.0.0.1/ POST https://api.z.ai/api") && !within("api.z.ai"));
     }
 }

@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
+use super::Check;
 use super::anchors::{Anchor, LEN};
-use super::{Check, buckets};
+use super::buckets::{self, Sample};
 use crate::recognise::search::Search;
 
 /// How many anchors one search looks for: up to here, and only so far, Teddy takes 32 bytes at a step.
@@ -30,14 +31,18 @@ struct Needle {
 
 impl Anchored {
     /// As few searches as can be for these anchors, which point into `needles`.
-    pub fn all<'a>(anchors: &'a [Anchor], needles: &'a [(&str, Check)]) -> impl Iterator<Item = Self> + 'a {
+    pub fn all<'a>(
+        anchors: &'a [Anchor],
+        needles: &'a [(&str, Check)],
+        ordinary: &'a Sample,
+    ) -> impl Iterator<Item = Self> + 'a {
         let searches = anchors.len().div_ceil(AT_ONCE).max(1);
         let share = anchors.len().div_ceil(searches).max(1);
-        anchors.chunks(share).map(|some| Self::new(some.to_vec(), needles))
+        anchors.chunks(share).map(|some| Self::new(some.to_vec(), needles, ordinary))
     }
 
-    fn new(anchors: Vec<Anchor>, needles: &[(&str, Check)]) -> Self {
-        let anchors = buckets::deal(anchors);
+    fn new(anchors: Vec<Anchor>, needles: &[(&str, Check)], ordinary: &Sample) -> Self {
+        let anchors = buckets::deal(anchors, ordinary);
         let patterns: Vec<[u8; LEN]> = anchors.iter().map(|a| a.bytes).collect();
         let needle = |(i, anchor_at): &(usize, usize)| {
             let (text, check) = needles[*i];
@@ -90,7 +95,7 @@ mod tests {
     fn what_is_not_ascii_is_found_wherever_a_stretch_ends() {
         let needles = [("您的账户已欠费", Check::None)];
         let anchors = anchors::choose(&["您的账户已欠费"]);
-        let [anchored] = &Anchored::all(&anchors, &needles).collect::<Vec<_>>()[..] else {
+        let [anchored] = &Anchored::all(&anchors, &needles, &Sample::ordinary()).collect::<Vec<_>>()[..] else {
             panic!("one anchor, one search")
         };
         let at = anchored.needles[0][0].anchor_at;

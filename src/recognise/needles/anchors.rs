@@ -68,7 +68,8 @@ fn pieces(needles: &[&str]) -> BTreeMap<Bytes, Piece> {
     pieces
 }
 
-fn windows(text: &str) -> impl Iterator<Item = Bytes> {
+/// All pieces of a text.
+pub fn windows(text: &str) -> impl Iterator<Item = Bytes> {
     text.as_bytes().windows(LEN).map(|w| w.try_into().expect("windows are of this length"))
 }
 

@@ -4,18 +4,21 @@
 //! of them, too. Anchors that share a bucket badly hit much that is none of them, and each such hit costs as much as half a line. Which
 //! anchors go well together is tried on what services ordinarily log.
 
-use super::anchors::{Anchor, Bytes, LEN, ORDINARY};
+use super::anchors::{Anchor, Bytes, LEN, ORDINARY, windows};
 
 /// How many there are.
 const BUCKETS: usize = 8;
 
+/// How many words hold a bit for each piece of the sample; what is beyond is not looked at.
+const WORDS: usize = 64;
+
 /// By how much an exchange must be better, in hits: less is noise.
-const BETTER: f64 = 0.3;
+const BETTER: f64 = 0.1;
 
 /// Orders anchors so that Teddy, which deals them out in turn, puts those into a bucket that together look like little else.
-pub fn deal(mut anchors: Vec<Anchor>) -> Vec<Anchor> {
+pub fn deal(mut anchors: Vec<Anchor>, sample: &Sample) -> Vec<Anchor> {
     anchors.sort_by_key(|a| a.bytes.map(|b| b & 0xF));
-    let trial = Trial::new(Sample::of(ORDINARY.as_bytes()), anchors.iter().map(|a| a.bytes).collect());
+    let trial = Trial::new(sample, anchors.iter().map(|a| a.bytes).collect());
     let buckets = trial.exchanged(in_shares(anchors.len()));
     let rows = buckets.first().map_or(0, Vec::len);
     let in_turn = (0..rows).flat_map(|row| buckets.iter().filter_map(move |bucket| bucket.get(row)));
@@ -30,15 +33,15 @@ fn in_shares(count: usize) -> Vec<Vec<usize>> {
 }
 
 /// Tries which anchors go well together.
-struct Trial {
-    sample: Sample,
+struct Trial<'a> {
+    sample: &'a Sample,
     anchors: Vec<Bytes>,
     /// How often each is hit for itself.
     own: Vec<f64>,
 }
 
-impl Trial {
-    fn new(sample: Sample, anchors: Vec<Bytes>) -> Self {
+impl<'a> Trial<'a> {
+    fn new(sample: &'a Sample, anchors: Vec<Bytes>) -> Self {
         let own = anchors.iter().map(|anchor| sample.hits(&[*anchor])).collect();
         Self { sample, anchors, own }
     }
@@ -89,40 +92,52 @@ fn halves(byte: u8) -> [usize; 2] {
     [byte & 0xF, byte >> 4].map(usize::from)
 }
 
-/// A text on which buckets are tried.
-struct Sample {
-    /// For each byte of an anchor, each half of it (the lower, the upper), and each value of that: where the text has it, one bit for each place.
-    places: [[[Vec<u64>; 16]; 2]; LEN],
+/// The pieces of a text, on which buckets are tried: each once, since what one service logs all day another never does.
+#[derive(Debug)]
+pub struct Sample {
+    len: f64,
+    /// For each byte of a piece, each half of it (the lower, the upper), and each value of that: which pieces have it.
+    having: Vec<[[Bits; 16]; 2]>,
     /// How often each byte is there, by its lower and its upper half.
     often: [[f64; 16]; 16],
 }
 
+/// One bit for each piece: of a fixed number, so that they are combined without a look at how many there are.
+type Bits = [u64; WORDS];
+
 impl Sample {
-    fn of(text: &[u8]) -> Self {
-        let none = || std::array::from_fn(|_| vec![0; text.len().div_ceil(64)]);
-        let mut sample = Self { places: std::array::from_fn(|_| [none(), none()]), often: [[0.0; 16]; 16] };
-        for (at, byte) in text.iter().enumerate() {
-            let halves = halves(*byte);
-            sample.often[halves[0]][halves[1]] += 1.0 / text.len() as f64;
-            for (back, places) in sample.places.iter_mut().enumerate().take(at + 1) {
-                let at = at - back;
-                places.iter_mut().zip(halves).for_each(|(places, value)| places[value][at / 64] |= 1 << (at % 64));
+    /// What services ordinarily log.
+    pub fn ordinary() -> Self {
+        Self::of(ORDINARY)
+    }
+
+    fn of(text: &str) -> Self {
+        let mut pieces: Vec<u32> = windows(text).map(u32::from_be_bytes).collect();
+        pieces.sort_unstable();
+        pieces.dedup();
+        pieces.truncate(64 * WORDS);
+        let mut sample =
+            Self { len: pieces.len() as f64, having: vec![[[[0; WORDS]; 16]; 2]; LEN], often: [[0.0; 16]; 16] };
+        for (i, piece) in pieces.into_iter().map(u32::to_be_bytes).enumerate() {
+            let [lower, upper] = halves(piece[0]);
+            sample.often[lower][upper] += 1.0 / sample.len;
+            for (having, byte) in sample.having.iter_mut().zip(piece) {
+                having.iter_mut().zip(halves(byte)).for_each(|(having, value)| having[value][i / 64] |= 1 << (i % 64));
             }
         }
         sample
     }
 
-    /// How often a bucket is hit: in the text, and in one of the same bytes in any order, since what is logged elsewhere is another.
+    /// How many pieces a bucket hits: of the text, and of one with the same bytes in any order, since what is logged elsewhere is another.
     fn hits(&self, bucket: &[Bytes]) -> f64 {
-        let words = self.places[0][0][0].len();
-        let (mut hits, mut by_chance) = (vec![u64::MAX; words], (64 * words) as f64);
-        for (byte, places) in self.places.iter().enumerate() {
+        let (mut hits, mut by_chance) = ([u64::MAX; WORDS], self.len);
+        for (byte, having) in self.having.iter().enumerate() {
             let values =
                 [0, 1].map(|half| bucket.iter().fold(0_u16, |any, anchor| any | 1 << halves(anchor[byte])[half]));
-            for (places, values) in places.iter().zip(values) {
-                let mut any = vec![0; words];
+            for (having, values) in having.iter().zip(values) {
+                let mut any: Bits = [0; WORDS];
                 for value in ones(values) {
-                    any.iter_mut().zip(&places[value]).for_each(|(any, place)| *any |= place);
+                    any.iter_mut().zip(&having[value]).for_each(|(any, having)| *any |= having);
                 }
                 hits.iter_mut().zip(any).for_each(|(hits, any)| *hits &= any);
             }
@@ -154,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_sample_counts_what_teddy_would_take_for_a_hit() {
-        let sample = Sample::of(b"code Code cope aode ____");
+        let sample = Sample::of("code Code cope aode ____");
         let exact = |texts: &[&str]| {
             let bytes: Vec<Bytes> = anchors(texts).iter().map(|a| a.bytes).collect();
             sample.hits(&bytes).floor().to_string()
@@ -172,7 +187,7 @@ mod tests {
         for count in [0, 1, 7, 8, 9, 29, 32] {
             let texts: Vec<String> = (0..count).map(|n| format!("{:04}", n * 7919 % 10_000)).collect();
             let all = anchors(&texts.iter().map(String::as_str).collect::<Vec<_>>());
-            let mut dealt = deal(all.clone());
+            let mut dealt = deal(all.clone(), &Sample::ordinary());
             assert_eq!(dealt.len(), count);
             dealt.sort_by_key(|a| a.bytes);
             let mut all = all;

@@ -15,6 +15,7 @@ mod buckets;
 
 use self::anchored::Anchored;
 use self::brackets::Brackets;
+use self::buckets::Sample;
 use super::value;
 use crate::lines;
 
@@ -57,6 +58,7 @@ const FIXED: &[(&str, Check)] = &[
     ("ZaiException", Check::None),
     ("ZAiHttpException", Check::None),
     ("ZhiPuAiHttpException", Check::None),
+    ("ProviderBusinessError", Check::None),
     ("HTTP exception: HTTP ", Check::None),
     // An answer on the line below its request.
     ("returned error: ", Check::None),
@@ -96,8 +98,9 @@ impl Needles {
         all.retain(|(word, _)| !any.iter().any(|shorter| word.len() > shorter.len() && word.contains(shorter)));
         let words: Vec<&str> = all.iter().map(|(word, _)| *word).collect();
         let (ascii, other): (Vec<_>, Vec<_>) = anchors::choose(&words).into_iter().partition(|a| a.bytes.is_ascii());
-        let mut searchers: Vec<Searcher> = Anchored::all(&ascii, &all).map(Searcher::Anywhere).collect();
-        searchers.extend(Anchored::all(&other, &all).map(Searcher::BeyondAscii));
+        let ordinary = Sample::ordinary();
+        let mut searchers: Vec<Searcher> = Anchored::all(&ascii, &all, &ordinary).map(Searcher::Anywhere).collect();
+        searchers.extend(Anchored::all(&other, &all, &ordinary).map(Searcher::BeyondAscii));
         searchers.extend(Brackets::all(brackets).into_iter().map(Searcher::Brackets));
         Self { searchers }
     }
