@@ -22,6 +22,8 @@ pub struct Anchor {
     pub bytes: Bytes,
     /// The needles that are found by it: their indexes, and where the piece stands in them.
     pub needles: Vec<(usize, usize)>,
+    /// How often it stands in [`ORDINARY`], and a little more.
+    pub cost: usize,
 }
 
 /// Chooses anchors so that each of `needles`, none shorter than [`LEN`], holds one: the greedy weighted set cover.
@@ -31,9 +33,9 @@ pub fn choose(needles: &[&str]) -> Vec<Anchor> {
     // The most needles for the least cost; of equals the last in byte order, since letters are rarer than spaces.
     let gain = |piece: &(&Bytes, &Piece)| piece.1.needles.len() * 1_000 / piece.1.cost;
     while let Some((bytes, piece)) = pieces.iter().max_by_key(gain) {
-        let (bytes, covered) = (*bytes, piece.needles.clone());
+        let (bytes, covered, cost) = (*bytes, piece.needles.clone(), piece.cost);
         let place = |i: &usize| (*i, memchr::memmem::find(needles[*i].as_bytes(), &bytes).unwrap_or_default());
-        anchors.push(Anchor { bytes, needles: covered.iter().map(place).collect() });
+        anchors.push(Anchor { bytes, needles: covered.iter().map(place).collect(), cost });
         pieces.retain(|_, piece| {
             piece.needles.retain(|i| !covered.contains(i));
             !piece.needles.is_empty()

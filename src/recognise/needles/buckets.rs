@@ -4,6 +4,8 @@
 //! of them, too. Anchors that share a bucket badly hit much that is none of them, and each such hit costs as much as half a line. Which
 //! anchors go well together is tried on what services ordinarily log.
 
+use std::cmp::Reverse;
+
 use super::anchors::{Anchor, Bytes, LEN, ORDINARY, windows};
 
 /// How many there are.
@@ -19,7 +21,11 @@ const BETTER: f64 = 0.1;
 pub fn deal(mut anchors: Vec<Anchor>, sample: &Sample) -> Vec<Anchor> {
     anchors.sort_by_key(|a| a.bytes.map(|b| b & 0xF));
     let trial = Trial::new(sample, anchors.iter().map(|a| a.bytes).collect());
-    let buckets = trial.exchanged(in_shares(anchors.len()));
+    let mut buckets = trial.exchanged(in_shares(anchors.len()));
+    // Of a bucket that is hit, one after another is compared.
+    for bucket in &mut buckets {
+        bucket.sort_by_key(|i| Reverse(anchors[*i].cost));
+    }
     let rows = buckets.first().map_or(0, Vec::len);
     let in_turn = (0..rows).flat_map(|row| buckets.iter().filter_map(move |bucket| bucket.get(row)));
     in_turn.map(|i| anchors[*i].clone()).collect()
@@ -164,7 +170,7 @@ mod tests {
 
     fn anchors(texts: &[&str]) -> Vec<Anchor> {
         let bytes = |text: &&str| text.as_bytes().try_into().unwrap();
-        texts.iter().map(|text| Anchor { bytes: bytes(text), needles: Vec::new() }).collect()
+        texts.iter().map(|text| Anchor { bytes: bytes(text), needles: Vec::new(), cost: 0 }).collect()
     }
 
     #[test]
