@@ -93,6 +93,11 @@ pub fn httpx_success(line: &[u8], is_host: impl Fn(&[u8]) -> bool) -> Option<u32
     (plain && is_host(&url[..host_end])).then_some(status)
 }
 
+/// What follows the first `text` in `view`.
+fn behind<'a>(view: &'a [u8], text: &[u8]) -> Option<&'a [u8]> {
+    memmem::find(view, text).map(|at| &view[at + text.len()..])
+}
+
 /// 499 is nginx's own word for a client that went away: no answer of anybody's.
 fn status(text: &[u8]) -> Option<u32> {
     value::number(text).map(|(n, _)| n).filter(|n| (100..600).contains(n) && *n != 499)
@@ -126,7 +131,7 @@ fn client_error(view: &[u8]) -> Option<u32> {
             .and_then(|at| view[..at].trim_ascii_end().len().checked_sub(3))
             .and_then(|at| status(&view[at..]))
     };
-    let behind = |text: &[u8]| memmem::find(view, text).and_then(|at| status(&view[at + text.len()..]));
+    let behind = |text: &[u8]| status(behind(view, text)?);
     before(b" Client Error")
         .or_else(|| before(b" Server Error"))
         .or_else(|| before(b", message="))
@@ -152,22 +157,19 @@ fn key(view: &[u8]) -> Option<u32> {
 
 /// `GET https://api.z.ai/… -> 200`.
 fn arrow(view: &[u8]) -> Option<u32> {
-    [b" -> ".as_slice(), b" => ", " → ".as_bytes()]
-        .iter()
-        .find_map(|arrow| memmem::find(view, arrow).and_then(|at| status(&view[at + arrow.len()..])))
+    [b" -> ".as_slice(), b" => ", " → ".as_bytes()].iter().find_map(|arrow| status(behind(view, arrow)?))
 }
 
 /// The answer to a request that a line above names, and how many lines above that may be.
 pub fn answer_below(view: &[u8]) -> Option<(Answer, u64)> {
-    let behind = |text: &[u8]| memmem::find(view, text).map(|at| &view[at + text.len()..]);
     // curl's `returned error: 429`, mitmproxy's `<< 429 Too Many Requests`.
-    let failed = || behind(b"returned error: ").or_else(|| behind(b"<< ")).and_then(status).filter(|s| *s >= 400);
+    let failed = behind(view, b"returned error: ").or_else(|| behind(view, b"<< ")).and_then(status);
     // .NET's `Received HTTP response headers after 130.2113ms - 404`.
     let received = || {
-        let after = behind(b"Received HTTP response headers after ")?;
+        let after = behind(view, b"Received HTTP response headers after ")?;
         status(&after[memmem::find(&after[..after.len().min(32)], b"ms - ")? + 5..])
     };
-    if let Some(status) = failed().or_else(received) {
+    if let Some(status) = failed.filter(|s| *s >= 400).or_else(received) {
         return Some((Answer { status, by: By::Transport }, NEXT_LINES));
     }
     // `curl -v`, whose own headers stand between.
@@ -194,7 +196,7 @@ pub fn status_member(view: &[u8]) -> Option<Answer> {
 
 /// `<-- 429 https://api.z.ai/… (84ms)` (OkHttp).
 fn okhttp(view: &[u8]) -> Option<u32> {
-    memmem::find(view, b"<-- ").and_then(|at| status(&view[at + 4..]))
+    status(behind(view, b"<-- ")?)
 }
 
 /// Whether a number alone may be taken for the status of a failure: one that servers and proxies really answer with, and the

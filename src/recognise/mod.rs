@@ -18,7 +18,6 @@ mod value;
 mod view;
 
 use std::cell::OnceCell;
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use aho_corasick::{AhoCorasick, Match};
@@ -198,8 +197,8 @@ impl Recogniser {
             in_error_object,
             requested,
             below: requested.and_then(|n| http::answer_below(view).filter(|(_, lines)| n <= *lines)).map(|(a, _)| a),
-            layer: escapes(line)
-                + CAUSE * usize::from(context.cause.is_some_and(|at| number.saturating_sub(at) <= CAUSE_LINES)),
+            line,
+            is_cause: context.cause.is_some_and(|at| number.saturating_sub(at) <= CAUSE_LINES),
             said: OnceCell::new(),
             failing: OnceCell::new(),
         };
@@ -257,8 +256,10 @@ struct Reading<'a> {
     requested: Option<u64>,
     /// The answer to that request, if the line is one.
     below: Option<http::Answer>,
-    /// What its shape does not show: how often it is escaped, and whether it was announced as a cause.
-    layer: usize,
+    /// As it was printed, with its escapes.
+    line: &'a [u8],
+    /// Whether a line above announced it as the cause.
+    is_cause: bool,
     /// The codes whose messages the line prints.
     said: OnceCell<Vec<u32>>,
     /// Where the first word about a failure ends.
@@ -324,7 +325,8 @@ impl Reading<'_> {
     /// The shape of the line up to `start`. A body that is escaped within another text was printed by another layer than the body itself, and
     /// so was what is printed again as a cause.
     fn shape(&self, start: usize, form: Form) -> Shape {
-        shape::of(self.view, start, form).rotate_left(u32::try_from(self.layer).unwrap_or(u32::MAX))
+        let layer = escapes(self.line) + if self.is_cause { CAUSE } else { 0 };
+        shape::of(self.view, start, form).rotate_left(u32::try_from(layer).unwrap_or(u32::MAX))
     }
 
     /// Whether the line names a host that answers calls.
@@ -529,11 +531,10 @@ fn request_id(view: &[u8]) -> Option<u64> {
 
 /// `20260212…`: a date, then hexadecimal digits.
 fn is_vendor_id(id: &[u8]) -> bool {
-    let in_two = |at: usize, range: RangeInclusive<u8>| {
-        let digits = [id[at], id[at + 1]].map(|b| b.wrapping_sub(b'0'));
-        digits.iter().all(|d| *d < 10) && range.contains(&(10 * digits[0] + digits[1]))
-    };
-    let dated = id.len() >= 14 && id.starts_with(b"20") && in_two(4, 1..=12) && in_two(6, 1..=31);
+    let dated = id.len() >= 14
+        && id.starts_with(b"20")
+        && time::decimal(&id[4..6]).is_some_and(|month| (1..=12).contains(&month))
+        && time::decimal(&id[6..8]).is_some_and(|day| (1..=31).contains(&day));
     dated && id.iter().all(u8::is_ascii_hexdigit)
 }
 

@@ -147,9 +147,9 @@ fn placeholder_start(view: &[u8], end: usize) -> usize {
 /// Whether a text that starts at `start` stands where clients print messages: at the start of a line, behind a status,
 /// behind a key like `message`, or behind the colon or dash of a line about a failure. In a sentence it is a quotation.
 fn is_message(view: &[u8], start: usize) -> bool {
-    let before = view[..start].trim_ascii_end();
-    let before = strip_end(before, &["\"", "'", "`", "“", "「", "'", "("]).trim_ascii_end();
-    if is_behind_code(view[..start].trim_ascii_end(), before) {
+    let quoted = view[..start].trim_ascii_end();
+    let before = strip_end(quoted, &["\"", "'", "`", "“", "「", "'", "("]).trim_ascii_end();
+    if is_behind_code(quoted, before) {
         return false;
     }
     if before.is_empty() || view[before.len()..start].contains(&b'\n') || is_bullet(before) {

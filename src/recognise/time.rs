@@ -120,7 +120,7 @@ fn offset(text: &[u8]) -> Option<Offset> {
     Offset::from_seconds(i32::try_from(sign * (hours * 3_600 + minutes * 60)).ok()?).ok()
 }
 
-fn decimal(digits: &[u8]) -> Option<i64> {
+pub(super) fn decimal(digits: &[u8]) -> Option<i64> {
     let all = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
     all.then(|| digits.iter().fold(0i64, |n, d| n.wrapping_mul(10).wrapping_add(i64::from(d - b'0'))))
 }

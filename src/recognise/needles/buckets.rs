@@ -77,9 +77,13 @@ impl<'a> Trial<'a> {
             }
             let (mut first, mut second) = (buckets[one].clone(), buckets[two].clone());
             std::mem::swap(&mut first[i], &mut second[j]);
-            let new = Some(self.waste(&first)).filter(|new| *new < wanted).map(|new| (new, self.waste(&second)));
-            if let Some(new) = new.filter(|new| new.0 + new.1 < wanted) {
-                (waste[one], waste[two]) = new;
+            let of_first = self.waste(&first);
+            if of_first >= wanted {
+                continue;
+            }
+            let of_second = self.waste(&second);
+            if of_first + of_second < wanted {
+                (waste[one], waste[two]) = (of_first, of_second);
                 (buckets[one], buckets[two]) = (first, second);
             }
         }
