@@ -55,18 +55,25 @@ impl Wording {
         self.text.starts_with("${")
     }
 
-    /// Where the wording stands in `message`, which must be normalised.
+    /// Where the wording stands in `message`, which must be normalised: the shortest text that ends where the first one does, since
+    /// the beginning of one (`API ${…} has been taken offline`) may stand before it (`/api/paas`).
     pub fn find(&self, message: &[u8]) -> Option<std::ops::Range<usize>> {
         let (first, others) = self.pieces.split_first()?;
+        let mut found: Option<std::ops::Range<usize>> = None;
         let mut from = 0;
         while let Some(at) = memchr::memmem::find(&message[from..], first) {
             let start = from + at;
-            if let Some(end) = follow(message, start + first.len(), others) {
-                return Some(start..end);
+            match follow(message, start + first.len(), others) {
+                Some(end) if found.as_ref().is_none_or(|f| f.end == end) => found = Some(start..end),
+                _ if found.is_some() => break,
+                _ => {}
+            }
+            if others.is_empty() && found.is_some() {
+                break;
             }
             from = start + 1;
         }
-        None
+        found
     }
 
     /// Whether `message`, which must be normalised, begins with this wording.
@@ -168,6 +175,14 @@ mod tests {
         assert_eq!(agreement(wording, "Current model does not support SSE call method"), Agreement::Whole);
         assert_eq!(agreement(wording, "Current model does not support"), Agreement::Cut);
         assert_eq!(agreement(wording, "Current modem does not support SSE call method"), Agreement::None);
+    }
+
+    #[test]
+    fn a_placeholder_stands_for_as_little_as_it_can() {
+        let wording = Wording::parse("API ${name} has been taken offline");
+        let message = normalise(b"POST /api/paas failed: API x has been taken offline; the API too");
+        let found = wording.find(&message).unwrap();
+        assert_eq!(&message[found], b"apixhasbeentakenoffline");
     }
 
     #[test]

@@ -218,6 +218,10 @@ const OTHERS: &[&str] = &[
     "insufficient_quota",
     "invalid_api_key",
     "context_length_exceeded",
+    // Mistral's and vLLM's objects say what they are.
+    "object\":\"error\"",
+    "object\": \"error\"",
+    "object': 'error'",
 ];
 
 /// Hosts of URLs that are printed with anybody's errors.
@@ -331,6 +335,7 @@ mod tests {
         assert!(!of("see https://developer.mozilla.org/x").foreign());
         assert!(of("deepseek failed").foreign());
         assert!(of("{'message': 'x', 'code': 'rate_limit_exceeded'}").foreign());
+        assert!(of("{'object': 'error', 'code': '1300'}").foreign());
         assert!(!of("jazz.ai").vendor);
     }
 

@@ -21,5 +21,9 @@ pub(super) static STOP_REASON: Text = LazyLock::new(|| Finder::new("stop_reason"
 pub(super) static SCHEME_END: Text = LazyLock::new(|| Finder::new("://"));
 pub(super) static DOTS: Text = LazyLock::new(|| Finder::new("..."));
 pub(super) static ELLIPSIS: Text = LazyLock::new(|| Finder::new("…"));
+/// The full-width one.
+pub(super) static QUESTION_MARK: Text = LazyLock::new(|| Finder::new("？"));
+/// Metrics of this exporter.
+pub(super) static OWN_METRIC: Text = LazyLock::new(|| Finder::new("zai_api_error"));
 pub(super) static MESSAGE: Text = LazyLock::new(|| Finder::new("message"));
 pub(super) static MSG: Text = LazyLock::new(|| Finder::new("msg"));

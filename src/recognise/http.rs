@@ -54,7 +54,7 @@ const REASONS: &[(u32, &str)] = &[
 ];
 
 /// Keys of a status in structured lines.
-const KEYS: [&[u8]; 8] = [
+const KEYS: [&[u8]; 9] = [
     b"status",
     b"status_code",
     b"statusCode",
@@ -63,6 +63,8 @@ const KEYS: [&[u8]; 8] = [
     b"response_code",
     b"http_code",
     b"response_status",
+    // Traefik's, in its access log.
+    b"DownstreamStatus",
 ];
 
 /// Reads the answer that a line shows which names the API's host; `view` must be such a line.
@@ -77,7 +79,7 @@ pub fn answer(view: &[u8]) -> Option<Answer> {
         let access = memmem::find(view, b"/api/").is_some();
         return Some(Answer { status, by: if access { By::Transport } else { By::Derived } });
     }
-    okhttp(view).map(|status| Answer { status, by: By::Transport })
+    okhttp(view).or_else(|| squid(view)).map(|status| Answer { status, by: By::Transport })
 }
 
 /// The status of an `HTTP Request: POST <url> "HTTP/1.1 200 OK"` line about a success: by far the most frequent line of a
@@ -132,12 +134,18 @@ fn client_error(view: &[u8]) -> Option<u32> {
             .and_then(|at| status(&view[at..]))
     };
     let behind = |text: &[u8]| status(behind(view, text)?);
+    let error = |text: &[u8]| {
+        memmem::find_iter(view, text).find_map(|at| status(&view[at + text.len()..]).filter(|s| is_error(*s)))
+    };
     before(b" Client Error")
         .or_else(|| before(b" Server Error"))
         .or_else(|| before(b", message="))
         .or_else(|| behind(b"status code "))
         .or_else(|| behind(b"responded with status "))
         .or_else(|| behind(b"status code: "))
+        .or_else(|| error(b"status "))
+        // `Error: 400 API x has been taken offline` (openai-node)
+        .or_else(|| error(b"Error: "))
 }
 
 /// `"status":429`, `status=429`, `statusCode: 429`.
@@ -162,8 +170,11 @@ fn arrow(view: &[u8]) -> Option<u32> {
 
 /// The answer to a request that a line above names, and how many lines above that may be.
 pub fn answer_below(view: &[u8]) -> Option<(Answer, u64)> {
-    // curl's `returned error: 429`, mitmproxy's `<< 429 Too Many Requests`.
-    let failed = behind(view, b"returned error: ").or_else(|| behind(view, b"<< ")).and_then(status);
+    // curl's `returned error: 429`, wget's `awaiting response... 429 Too Many Requests`.
+    let failed = behind(view, b"returned error: ").or_else(|| behind(view, b"awaiting response... ")).and_then(status);
+    // mitmproxy's `<< 429 Too Many Requests` and `<< HTTP/2.0 429 Too Many Requests`.
+    let shown = || behind(view, b"<< ").and_then(|after| status(after).or_else(|| http_version(after)));
+    let failed = failed.or_else(shown);
     // .NET's `Received HTTP response headers after 130.2113ms - 404`.
     let received = || {
         let after = behind(view, b"Received HTTP response headers after ")?;
@@ -197,6 +208,14 @@ pub fn status_member(view: &[u8]) -> Option<Answer> {
 /// `<-- 429 https://api.z.ai/… (84ms)` (OkHttp).
 fn okhttp(view: &[u8]) -> Option<u32> {
     status(behind(view, b"<-- ")?)
+}
+
+/// `TCP_MISS/401 512 POST https://api.z.ai/…` (Squid). What it denied or tunnelled itself is no answer of the API.
+fn squid(view: &[u8]) -> Option<u32> {
+    let after = behind(view, b"TCP_")?;
+    let result = &after[..memchr::memchr(b'/', &after[..after.len().min(32)])?];
+    let own = result == b"DENIED" || result.starts_with(b"TUNNEL");
+    status(&after[result.len() + 1..]).filter(|_| !own)
 }
 
 /// Whether a number alone may be taken for the status of a failure: one that servers and proxies really answer with, and the
@@ -248,10 +267,16 @@ mod tests {
             ("429, message='Too Many', url='https://api.z.ai/x'", (429, Derived)),
             ("<-- 401 https://api.z.ai/x (84ms)", (401, Transport)),
             ("Request failed with status code 429 https://api.z.ai", (429, Derived)),
+            ("upstream \"https://api.z.ai/x\" returned status 504 in 113ms", (504, Derived)),
+            ("POST https://api.z.ai/x failed: Error: 400 API x has been taken offline", (400, Derived)),
+            ("84 10.2.0.8 TCP_MISS/401 512 POST https://api.z.ai/x - HIER_DIRECT/1.2.3.4 -", (401, Transport)),
+            (r#"{"DownstreamStatus":429,"RequestHost":"api.z.ai","RequestPath":"/api/x"}"#, (429, Transport)),
         ] {
             assert_eq!(of(line), Some(expected), "{line}");
         }
         assert_eq!(of("POST https://api.z.ai/x took 429 ms"), None);
+        assert_eq!(of("84 10.2.0.8 TCP_TUNNEL/200 512 CONNECT api.z.ai:443 - HIER_DIRECT/1.2.3.4 -"), None);
+        assert_eq!(of("4 10.2.0.8 TCP_DENIED/403 512 POST https://api.z.ai/x - HIER_NONE/- -"), None);
     }
 
     #[test]
@@ -259,6 +284,8 @@ mod tests {
         let below = |line: &str| answer_below(line.as_bytes()).map(|(answer, lines)| (answer.status, lines));
         assert_eq!(below("curl: (22) The requested URL returned error: 429"), Some((429, 2)));
         assert_eq!(below("    << 429 Too Many Requests 98b"), Some((429, 2)));
+        assert_eq!(below("    << HTTP/2.0 429 Too Many Requests 98b"), Some((429, 2)));
+        assert_eq!(below("HTTP request sent, awaiting response... 401 Unauthorized"), Some((401, 2)));
         assert_eq!(below("      Received HTTP response headers after 130.2113ms - 404"), Some((404, 2)));
         assert_eq!(below("< HTTP/2 401"), Some((401, 40)));
         assert_eq!(below("< HTTP/1.1 200 OK\r"), Some((200, 40)));

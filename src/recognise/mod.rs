@@ -55,8 +55,11 @@ const REQUEST_OBJECT_LINES: u64 = 40;
 /// How many codes of one line are weighed. A line with more is made to be slow.
 const CODES: usize = 512;
 
-/// Within how many lines of `… with root cause` (Tomcat) the cause is printed.
+/// Within how many lines of `… with root cause` and its like the cause is printed.
 const CAUSE_LINES: u64 = 3;
+
+/// How the line before a cause ends: Tomcat's, and instructor's.
+const CAUSES: [&[u8]; 2] = [b"with root cause", b"<last_exception>"];
 
 /// What a cause adds to a line's layer: more than escapes ever do.
 const CAUSE: usize = 32;
@@ -123,6 +126,8 @@ pub struct Failure {
     pub message: Option<u64>,
     /// A hash of the vendor's request id.
     pub request: Option<u64>,
+    /// It is a text that is a line by itself, whose shape tells nothing.
+    pub alone: bool,
 }
 
 /// What earlier lines of a log have to do with the next one. Committed with the log's position.
@@ -214,7 +219,7 @@ impl Recogniser {
         if opens_error_object(view) {
             context.error_object = Some(number);
         }
-        if view.trim_ascii_end().ends_with(b"with root cause") {
+        if CAUSES.iter().any(|cause| view.trim_ascii_end().ends_with(cause)) {
             context.cause = Some(number);
         }
     }
@@ -279,6 +284,9 @@ impl Reading<'_> {
     /// The most specific identity wins: codes, then texts, then HTTP, then what is left of an SDK's exception.
     /// Returns whether the line showed an answer or a failure.
     fn signals(&self, tell: &mut dyn FnMut(Signal)) -> bool {
+        if self.marks.hint && find::OWN_METRIC.find(self.view).is_some() {
+            return false; // a scrape of this exporter, or an alert about it
+        }
         if find::RETRYING.find(self.view).is_some() && !self.marks.foreign() {
             tell(Signal::Retry);
         }
@@ -381,6 +389,7 @@ impl Reading<'_> {
             context: self.known,
         };
         match evidence.weight() {
+            LOOKS_ALIKE.. if self.is_example(&coded) => Verdict::Quoted,
             ENOUGH.. => Verdict::Taken(Failure {
                 identity,
                 source: Source::Told,
@@ -388,6 +397,7 @@ impl Reading<'_> {
                 shape: self.shape(coded.start, coded.form),
                 message: said.filter(|(m, _)| m.whole).map(|(_, said)| xxh3_64(&said)),
                 request,
+                alone: false,
             }),
             LOOKS_ALIKE.. if evidence.quoted => Verdict::Quoted,
             LOOKS_ALIKE.. => Verdict::LooksAlike,
@@ -404,6 +414,14 @@ impl Reading<'_> {
         let words = after.first().is_some_and(|b| b.is_ascii_alphabetic() || b == &b'?' || *b >= 0xE3);
         let failing = || *self.failing.get_or_init(|| evidence::first_word_of_failure(self.view));
         words && failing().is_none_or(|end| end > coded.start)
+    }
+
+    /// Whether a body shows what errors look like: the value of an `example`, with `...` for a message, in backticks within a
+    /// sentence, or in a question.
+    fn is_example(&self, coded: &Coded<'_>) -> bool {
+        let (before, after) = (&self.view[..coded.start], &self.view[coded.end..]);
+        let dots = |m: Message<'_>| matches!(m.text, b"..." | b"\xE2\x80\xA6");
+        coded.message.is_some_and(dots) || is_value_of_example(before) || in_backticks(before, after) || is_asked(after)
     }
 
     /// `"code":"500"` is the basic error of the business table; any other HTTP status in its place is that status.
@@ -457,8 +475,9 @@ impl Reading<'_> {
             } else {
                 Identity::Business(row.code)
             };
-            let shape = self.shape(found.start, Form::Text);
-            add(taken, Failure { identity, source, status: status(found.start), shape, message: None, request: None });
+            let (status, shape) = (status(found.start), self.shape(found.start, Form::Text));
+            let alone = self.view[..found.start].trim_ascii().is_empty();
+            add(taken, Failure { identity, source, status, shape, message: None, request: None, alone });
         }
     }
 
@@ -480,7 +499,7 @@ impl Reading<'_> {
     /// A failure without code and text: its shape is that of the whole line.
     fn bare(&self, identity: Identity, source: Source, status: Option<u32>) -> Failure {
         let shape = self.shape(self.view.len(), Form::Field);
-        Failure { identity, source, status, shape, message: None, request: None }
+        Failure { identity, source, status, shape, message: None, request: None, alone: false }
     }
 }
 
@@ -515,6 +534,29 @@ fn agreement(message: &Message<'_>, said: &[u8], rows: &[&Row]) -> Option<Agreem
     let legible = || std::str::from_utf8(message.text).is_ok_and(|t| !t.contains('\u{FFFD}'));
     let cut = !message.whole && text.len() < 12;
     if best == Agreement::None && (cut || !legible()) { None } else { Some(best) }
+}
+
+fn is_value_of_example(before: &[u8]) -> bool {
+    let Some(key) = before.trim_ascii_end().strip_suffix(b":") else { return false };
+    key.strip_suffix(b"\"").or_else(|| key.strip_suffix(b"'")).unwrap_or(key).ends_with(b"example")
+}
+
+/// Whether a text is in backticks, with words around them: `I get `…` in my editor`.
+fn in_backticks(before: &[u8], after: &[u8]) -> bool {
+    let Some(close) = memchr::memchr(b'`', after) else { return false };
+    let Some(open) = memchr::memrchr(b'`', before) else { return false };
+    let opened = memchr::memchr_iter(b'`', before).count() % 2 == 1;
+    let letter = |b: &u8| b.is_ascii_alphabetic() || *b >= 0x80;
+    let said = before[..open].strip_suffix(b" ").and_then(<[u8]>::last).is_some_and(letter);
+    opened && said && after[close + 1..].trim_ascii_start().first().is_some_and(letter)
+}
+
+/// Whether a Chinese question follows the body in the same text: a program that logs a failure asks nothing.
+fn is_asked(after: &[u8]) -> bool {
+    let Some(close) = memchr::memchr(b'}', after) else { return false };
+    let text = &after[close..];
+    let text = &text[..memchr::memchr2(b'"', b'\'', text).unwrap_or(text.len())];
+    find::QUESTION_MARK.find(text).is_some()
 }
 
 /// The vendor's request id behind `request_id` and its like.

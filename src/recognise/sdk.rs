@@ -59,11 +59,13 @@ fn printed(view: &[u8], class: &[u8]) -> bool {
         let source =
             [b"except ".as_slice(), b"import ", b"raise ", b"class "].iter().any(|s| memmem::find(before, s).is_some());
         let behind = &view[at + class.len()..];
+        // A linter's `'zai.core.APIReachLimitError' imported but unused`.
+        let named = behind.first().is_some_and(|b| matches!(b, b'\'' | b'"')) && behind[1..].starts_with(b" imported");
         // Python's repr of an exception: the class, then its text.
         let repr = behind.starts_with(b"('") || behind.starts_with(b"(\"");
         let ends =
             matches!(behind.first(), None | Some(b':' | b' ' | b'>' | b']' | b'"' | b'\'' | b'\n' | b')' | b','));
-        !source && (repr || ends)
+        !source && !named && (repr || ends)
     })
 }
 
@@ -81,6 +83,7 @@ mod tests {
         assert_eq!(lost("zai.core._errors.APIResponseError: An error occurred during streaming"), Some(Lost::Unknown));
         assert_eq!(lost("litellm.RateLimitError: RateLimitError: ZaiException - new words"), Some(Lost::Status(429)));
         assert_eq!(lost("    except zhipuai.APIReachLimitError as e:"), None);
+        assert_eq!(lost("F401 'zai.core._errors.APIReachLimitError' imported but unused"), None);
         assert_eq!(lost("    raise APIReachLimitError(message)"), None);
         assert_eq!(lost("HTTP exception: HTTP 429 "), Some(Lost::Status(429)));
     }

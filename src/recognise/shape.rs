@@ -27,7 +27,7 @@ pub fn of(view: &[u8], start: usize, form: Form) -> Shape {
             b if CLASS[usize::from(b)] & WORD != 0 => {
                 let (len, numbered) = word(&head[i..]);
                 kept.extend_from_slice(stem(&head[i..i + len], numbered));
-                len
+                len + if head.get(i + len) == Some(&b':') { path(&head[i + len..]) } else { 0 }
             }
             b' ' if i > 0 && head[i - 1] == b' ' && indented_to < i => 1,
             0xE2 if head.get(i + 1) == Some(&0x96) => 3, // U+2580…: the blocks of a progress bar
@@ -61,10 +61,21 @@ impl Hash {
     }
 }
 
-/// What stays of a word: nothing of one with digits, and `task-` of `task-a`.
+/// How long the host and path of a URL are, if `text` follows its scheme: they change from call to call.
+fn path(text: &[u8]) -> usize {
+    let Some(rest) = text.strip_prefix(b"://") else { return 0 };
+    let ends = |b: &u8| matches!(b, b' ' | b'"' | b'\'' | b'`' | b')' | b']' | b'>' | b',');
+    3 + rest.iter().position(ends).unwrap_or(rest.len())
+}
+
+/// RFC 9110, section 9, and RFC 5789.
+const METHODS: [&[u8]; 5] = [b"GET", b"POST", b"PUT", b"DELETE", b"PATCH"];
+
+/// What stays of a word: nothing of a method and of one with digits, and `task-` of `task-a`.
 fn stem(word: &[u8], numbered: bool) -> &[u8] {
     match word {
         _ if numbered => b"#",
+        [b'G' | b'P' | b'D', ..] if METHODS.contains(&word) => b"#",
         [.., b'-', _] => &word[..word.len() - 1],
         _ => word,
     }
@@ -155,6 +166,7 @@ mod tests {
         assert!(same(r#"{"model": "glm-4.5", "ms": 12, "error": ""#, r#"{"model": "glm-5", "ms": 99, "error": ""#));
         assert!(same("user=alice err=", "user=bob err="));
         assert!(same("ERROR task-a ", "ERROR task-b "));
+        assert!(same("GET https://api.z.ai/a/1 \"", "POST https://api.z.ai/b \""));
         assert!(same("Evaluating:  12%|█▏        | 6/50 ", "Evaluating:  94%|█████▎  | 47/50 "));
     }
 
@@ -162,6 +174,7 @@ mod tests {
     fn another_layer_has_another_shape() {
         assert!(!same("openai.RateLimitError: ", "litellm.llms.OpenAIError: "));
         assert!(!same("  code: ", "    code: "));
+        assert!(!same("POST https://api.z.ai/a failed ", "POST https://api.z.ai/a gave up "));
         assert!(!same("x ERROR chat failed: ", ""));
     }
 }

@@ -158,6 +158,10 @@ fn is_message(view: &[u8], start: usize) -> bool {
     if status_at_end(strip_end(before, &["-", "–", "—", ":", "："]).trim_ascii_end()) {
         return true;
     }
+    // Ruby's `RateLimitError (…)`.
+    if quoted.ends_with(b"(") && (before.ends_with(b"Error") || before.ends_with(b"Exception")) {
+        return true;
+    }
     let separated = [":", "：", "=", "-", "–", "—", ">", "|", "·", "]"].iter().any(|s| before.ends_with(s.as_bytes()));
     let lead = &before[before.len().saturating_sub(LEAD)..];
     separated && (speaks_of_failure(lead) || message_key(before))
@@ -187,8 +191,9 @@ fn is_bullet(before: &[u8]) -> bool {
 
 fn message_key(before: &[u8]) -> bool {
     let key = before.trim_ascii_end();
-    let key = strip_end(key, &[":", "="]).trim_ascii_end();
-    let key = strip_end(key, &["\"", "'"]);
+    // PHP prints `[message] => …`.
+    let key = strip_end(key, &[":", "=>", "="]).trim_ascii_end();
+    let key = strip_end(strip_end(key, &["]"]), &["\"", "'"]);
     ["message", "msg", "reason", "detail", "details", "description"].iter().any(|k| key.ends_with(k.as_bytes()))
 }
 

@@ -62,10 +62,14 @@ const FIXED: &[(&str, Check)] = &[
     ("HTTP exception: HTTP ", Check::None),
     // An answer on the line below its request.
     ("returned error: ", Check::None),
+    ("awaiting response... ", Check::None),
     ("Received HTTP response headers after ", Check::None),
     ("< HTTP/", Check::None),
     ("<< 4", Check::None),
     ("<< 5", Check::None),
+    ("<< HTTP/", Check::None),
+    // The cause of what is printed above.
+    ("<last_exception>", Check::None),
     (lines::CRI_PART[0], Check::None),
     (lines::CRI_PART[1], Check::None),
     (lines::DOCKER_END, Check::DockerEnd),
