@@ -144,13 +144,15 @@ impl Object {
                 _ => {}
             }
         }
-        let kind = if in_error_object { Kind::Error } else { Kind::None };
-        Self { kind, inner: at, outer: at }
+        // A member of an object that begins on a line above has its key in its shape: it is not the object's beginning.
+        let (kind, outer) = if in_error_object { (Kind::Error, at + 4) } else { (Kind::None, at) };
+        Self { kind, inner: at, outer }
     }
 
     fn opened(view: &[u8], brace: usize) -> Self {
         let before = trim_end(&view[..brace]);
-        let Some(key) = before.strip_suffix(b":").or_else(|| before.strip_suffix(b"=")) else {
+        let key = [b":".as_slice(), b"=>", b"="].iter().find_map(|separator| before.strip_suffix(*separator));
+        let Some(key) = key else {
             return Self { kind: Kind::Plain, inner: brace + 1, outer: brace };
         };
         let key = trim_end(key);
@@ -292,6 +294,8 @@ mod tests {
         assert_eq!(one("{ error: { message: 'm', code: '1113' } },"), (1113, Form::ErrorObject, some("m")));
         assert_eq!(one("error=ChatError(code=1113, message=no money)"), (1113, Form::JavaError, some("no money")));
         assert_eq!(one("[1214][prompt m][2026]"), (1214, Form::Bracket, some("prompt m")));
+        assert_eq!(one(r#"{"error"=>{"code"=>"1100", "message"=>"m"}}"#), (1100, Form::ErrorObject, some("m")));
+        assert_eq!(one("            [code] => 1302").0, 1302);
         assert_eq!(one("failed type=APIError code=1305 param=None"), (1305, Form::Field, None));
         assert_eq!(one(r#"Error { code: Some("1302"), message: "m" }"#).0, 1302);
     }

@@ -23,7 +23,5 @@ pub(super) static DOTS: Text = LazyLock::new(|| Finder::new("..."));
 pub(super) static ELLIPSIS: Text = LazyLock::new(|| Finder::new("…"));
 /// The full-width one.
 pub(super) static QUESTION_MARK: Text = LazyLock::new(|| Finder::new("？"));
-/// Metrics of this exporter.
-pub(super) static OWN_METRIC: Text = LazyLock::new(|| Finder::new("zai_api_error"));
 pub(super) static MESSAGE: Text = LazyLock::new(|| Finder::new("message"));
 pub(super) static MSG: Text = LazyLock::new(|| Finder::new("msg"));

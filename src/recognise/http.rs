@@ -79,7 +79,11 @@ pub fn answer(view: &[u8]) -> Option<Answer> {
         let access = memmem::find(view, b"/api/").is_some();
         return Some(Answer { status, by: if access { By::Transport } else { By::Derived } });
     }
-    okhttp(view).or_else(|| squid(view)).map(|status| Answer { status, by: By::Transport })
+    okhttp(view)
+        .or_else(|| squid(view))
+        .or_else(|| haproxy(view))
+        .or_else(|| first(view))
+        .map(|status| Answer { status, by: By::Transport })
 }
 
 /// The status of an `HTTP Request: POST <url> "HTTP/1.1 200 OK"` line about a success: by far the most frequent line of a
@@ -168,24 +172,29 @@ fn arrow(view: &[u8]) -> Option<u32> {
     [b" -> ".as_slice(), b" => ", " → ".as_bytes()].iter().find_map(|arrow| status(behind(view, arrow)?))
 }
 
-/// The answer to a request that a line above names, and how many lines above that may be.
-pub fn answer_below(view: &[u8]) -> Option<(Answer, u64)> {
+/// The answer to a request that the line so many `lines` above names.
+pub fn answer_below(view: &[u8], lines: u64) -> Option<Answer> {
     // curl's `returned error: 429`, wget's `awaiting response... 429 Too Many Requests`.
     let failed = behind(view, b"returned error: ").or_else(|| behind(view, b"awaiting response... ")).and_then(status);
     // mitmproxy's `<< 429 Too Many Requests` and `<< HTTP/2.0 429 Too Many Requests`.
     let shown = || behind(view, b"<< ").and_then(|after| status(after).or_else(|| http_version(after)));
-    let failed = failed.or_else(shown);
+    // `HTTP 400 …`, urllib's `HTTP Error 429: …`, .NET's `Response status code does not indicate success: 401 (Unauthorized).`
+    let told = || {
+        let texts = [b"HTTP ".as_slice(), b"HTTP Error ", b"does not indicate success: "];
+        texts.iter().find_map(|text| behind(view, text).and_then(status).filter(|s| is_error(*s)))
+    };
+    let failed = failed.or_else(shown).or_else(told);
     // .NET's `Received HTTP response headers after 130.2113ms - 404`.
     let received = || {
         let after = behind(view, b"Received HTTP response headers after ")?;
         status(&after[memmem::find(&after[..after.len().min(32)], b"ms - ")? + 5..])
     };
     if let Some(status) = failed.filter(|s| *s >= 400).or_else(received) {
-        return Some((Answer { status, by: By::Transport }, NEXT_LINES));
+        return (lines <= NEXT_LINES).then_some(Answer { status, by: By::Transport });
     }
     // `curl -v`, whose own headers stand between.
     let status = view.starts_with(b"< HTTP/").then(|| http_version(view)).flatten().filter(|s| *s >= 200)?;
-    Some((Answer { status, by: By::Transport }, HEADER_LINES))
+    (lines <= HEADER_LINES).then_some(Answer { status, by: By::Transport })
 }
 
 /// Whether the line names the host of a request that is over: `* Connection #0 to host api.z.ai left intact` (`curl -v`).
@@ -216,6 +225,22 @@ fn squid(view: &[u8]) -> Option<u32> {
     let result = &after[..memchr::memchr(b'/', &after[..after.len().min(32)])?];
     let own = result == b"DENIED" || result.starts_with(b"TUNNEL");
     status(&after[result.len() + 1..]).filter(|_| !own)
+}
+
+/// `… 0/0/12/71/84 429 312 - - ---- …`: five times, then the status (`option httplog` of `HAProxy`).
+fn haproxy(view: &[u8]) -> Option<u32> {
+    let time = |t: &[u8]| !t.is_empty() && t.iter().all(|b| b.is_ascii_digit() || matches!(b, b'-' | b'+'));
+    let times = |word: &[u8]| word.split(|b| *b == b'/').count() == 5 && word.split(|b| *b == b'/').all(time);
+    let mut words = view.split(|b| *b == b' ');
+    words.find(|word| times(word))?;
+    status(words.next()?)
+}
+
+/// `434 https://api.z.ai/…`: what `curl -w '%{http_code} %{url}'` prints.
+fn first(view: &[u8]) -> Option<u32> {
+    let line = view.trim_ascii_start();
+    line.get(3..)?.strip_prefix(b" http")?;
+    status(line)
 }
 
 /// Whether a number alone may be taken for the status of a failure: one that servers and proxies really answer with, and the
@@ -274,6 +299,9 @@ mod tests {
         ] {
             assert_eq!(of(line), Some(expected), "{line}");
         }
+        assert_eq!(of("434 https://api.z.ai/x"), Some((434, Transport)));
+        let haproxy = "haproxy[9]: 10.0.0.3:51302 egress be/s1 0/0/12/71/84 429 312 - - ---- 3/3/1/1/0 0/0 {api.z.ai} \"POST /x HTTP/2.0\"";
+        assert_eq!(of(haproxy), Some((429, Transport)));
         assert_eq!(of("POST https://api.z.ai/x took 429 ms"), None);
         assert_eq!(of("84 10.2.0.8 TCP_TUNNEL/200 512 CONNECT api.z.ai:443 - HIER_DIRECT/1.2.3.4 -"), None);
         assert_eq!(of("4 10.2.0.8 TCP_DENIED/403 512 POST https://api.z.ai/x - HIER_NONE/- -"), None);
@@ -281,11 +309,17 @@ mod tests {
 
     #[test]
     fn answers_below_their_requests_are_read() {
-        let below = |line: &str| answer_below(line.as_bytes()).map(|(answer, lines)| (answer.status, lines));
+        let below = |line: &str| {
+            let lines = (1..100).rev().find(|n| answer_below(line.as_bytes(), *n).is_some())?;
+            answer_below(line.as_bytes(), lines).map(|answer| (answer.status, lines))
+        };
         assert_eq!(below("curl: (22) The requested URL returned error: 429"), Some((429, 2)));
         assert_eq!(below("    << 429 Too Many Requests 98b"), Some((429, 2)));
         assert_eq!(below("    << HTTP/2.0 429 Too Many Requests 98b"), Some((429, 2)));
         assert_eq!(below("HTTP request sent, awaiting response... 401 Unauthorized"), Some((401, 2)));
+        assert_eq!(below("urllib.error.HTTPError: HTTP Error 429: Too Many Requests"), Some((429, 2)));
+        assert_eq!(below("Response status code does not indicate success: 401 (Unauthorized)."), Some((401, 2)));
+        assert_eq!(below("[upload] HTTP 400 x"), Some((400, 2)));
         assert_eq!(below("      Received HTTP response headers after 130.2113ms - 404"), Some((404, 2)));
         assert_eq!(below("< HTTP/2 401"), Some((401, 40)));
         assert_eq!(below("< HTTP/1.1 200 OK\r"), Some((200, 40)));

@@ -58,8 +58,11 @@ const CODES: usize = 512;
 /// Within how many lines of `… with root cause` and its like the cause is printed.
 const CAUSE_LINES: u64 = 3;
 
-/// How the line before a cause ends: Tomcat's, and instructor's.
+/// How the line before a cause ends (Tomcat's, and instructor's).
 const CAUSES: [&[u8]; 2] = [b"with root cause", b"<last_exception>"];
+
+/// How .NET prints an inner exception.
+const INNER: &[u8] = b"---> ";
 
 /// What a cause adds to a line's layer: more than escapes ever do.
 const CAUSE: usize = 32;
@@ -184,6 +187,9 @@ impl Recogniser {
 
     /// Reads `line`, the `number`th of its log, and hands each signal to `tell`.
     pub fn read(&self, line: &[u8], number: u64, context: &mut Context, view: &mut View, tell: &mut dyn FnMut(Signal)) {
+        if value::is_sample(line) {
+            return;
+        }
         if let Some(status) = http::httpx_success(line, |host| self.is_host(host)) {
             context.vendor = Some(number);
             tell(Signal::Success { status, derived: false });
@@ -201,7 +207,7 @@ impl Recogniser {
             known,
             in_error_object,
             requested,
-            below: requested.and_then(|n| http::answer_below(view).filter(|(_, lines)| n <= *lines)).map(|(a, _)| a),
+            below: requested.filter(|_| !marks.foreign()).and_then(|n| http::answer_below(view, n)),
             line,
             is_cause: context.cause.is_some_and(|at| number.saturating_sub(at) <= CAUSE_LINES),
             said: OnceCell::new(),
@@ -219,7 +225,9 @@ impl Recogniser {
         if opens_error_object(view) {
             context.error_object = Some(number);
         }
-        if CAUSES.iter().any(|cause| view.trim_ascii_end().ends_with(cause)) {
+        if CAUSES.iter().any(|cause| view.trim_ascii_end().ends_with(cause))
+            || view.trim_ascii_start().starts_with(INNER)
+        {
             context.cause = Some(number);
         }
     }
@@ -229,7 +237,10 @@ impl Recogniser {
     }
 
     fn names_host(&self, view: &[u8]) -> bool {
-        let host = |m: Match| value::is_host(view, m.start(), m.end()) && !value::is_within_url(view, m.start());
+        let host = |m: Match| {
+            let at = m.start();
+            value::is_host(view, at, m.end()) && !value::is_within_url(view, at) && !value::is_referer(view, at)
+        };
         self.host_words.find_iter(view).any(host)
     }
 }
@@ -284,9 +295,6 @@ impl Reading<'_> {
     /// The most specific identity wins: codes, then texts, then HTTP, then what is left of an SDK's exception.
     /// Returns whether the line showed an answer or a failure.
     fn signals(&self, tell: &mut dyn FnMut(Signal)) -> bool {
-        if self.marks.hint && find::OWN_METRIC.find(self.view).is_some() {
-            return false; // a scrape of this exporter, or an alert about it
-        }
         if find::RETRYING.find(self.view).is_some() && !self.marks.foreign() {
             tell(Signal::Retry);
         }
@@ -320,6 +328,9 @@ impl Reading<'_> {
         let answered = answer.is_some() || !taken.is_empty();
         for mut failure in taken {
             failure.status = failure.status.or(answer.map(|a| a.status)).filter(|s| *s >= 400);
+            if failure.source == Source::Guessed && answer.is_some() {
+                failure.source = Source::Told; // the line is the answer itself
+            }
             tell(Signal::Failure(failure));
         }
         if !self.marks.foreign() {

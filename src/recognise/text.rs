@@ -173,12 +173,21 @@ fn is_behind_code(quoted: &[u8], before: &[u8]) -> bool {
     let cell = before.strip_suffix(b"|").map(<[u8]>::trim_ascii_end);
     let key = || {
         let key = before.strip_suffix(b":").filter(|_| quoted.len() > before.len())?.trim_ascii_end();
-        key.strip_suffix(b"\"").or_else(|| key.strip_suffix(b"'"))
+        key.strip_suffix(b"\"").or_else(|| key.strip_suffix(b"'")).or_else(|| is_bare_key(key).then_some(key))
     };
     let Some(code) = cell.or_else(key) else { return false };
     let digits = code.iter().rev().take_while(|b| b.is_ascii_digit()).count();
     let word = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
     digits == 4 && !code[..code.len() - digits].last().is_some_and(word)
+}
+
+/// Whether a number is a key in source code: `  1113: "…",`, also behind what grep prints before a line.
+fn is_bare_key(key: &[u8]) -> bool {
+    let digits = key.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+    let before = &key[..key.len() - digits];
+    before.trim_ascii().is_empty()
+        || before.ends_with(b"  ")
+        || matches!(before.trim_ascii_end().last(), Some(b'{' | b','))
 }
 
 fn strip_end<'a>(text: &'a [u8], ends: &[&str]) -> &'a [u8] {
@@ -254,6 +263,8 @@ mod tests {
         assert_eq!(code("错误码 1301 表示系统检测到输入或生成内容可能包含不安全或敏感内容"), None);
         assert_eq!(code("error table: | 1301 | 系统检测到输入或生成内容可能包含不安全或敏感内容 |"), None);
         assert_eq!(code(r#"errors: {"1000":"x","1301":"系统检测到输入或生成内容可能包含不安全或敏感内容"}"#), None);
+        assert_eq!(code(r#"src/errors.ts:14:  1301: "系统检测到输入或生成内容可能包含不安全或敏感内容","#), None);
+        assert_eq!(code(r#"Error 1301: "系统检测到输入或生成内容可能包含不安全或敏感内容""#), Some(1301));
         assert!(!is_behind_code(b"app-1 |", b"app-1 |") && !is_behind_code(b"at 12.1113 |", b"at 12.1113 |"));
         assert!(!is_behind_code(b"\"1113:", b"\"1113:"), "the code and its message in one text");
         assert_eq!(code("INFO docs say Rate limit reached for requests means 1302"), None);

@@ -42,14 +42,16 @@ pub fn number(text: &[u8]) -> Option<(u32, usize)> {
     Some((number, len))
 }
 
-/// The bytes between a key and its value: closing quotes of the key, `:` or `=`, white space.
+/// The bytes between a key and its value: closing quotes of the key, `:`, `=` or Ruby's and PHP's `=>`, white space.
 pub fn separator(after_key: &[u8]) -> Option<usize> {
     let mut at = quotes(after_key);
-    at += spaces(&after_key[at..]);
+    // `[code] => 1302` (PHP)
+    let bracket = after_key[at..].starts_with(b"] =>");
+    at += usize::from(bracket) + spaces(&after_key[at + usize::from(bracket)..]);
     if !matches!(after_key.get(at), Some(b':' | b'=')) {
         return None;
     }
-    at += 1;
+    at += if after_key[at..].starts_with(b"=>") { 2 } else { 1 };
     Some(at + spaces(&after_key[at..]))
 }
 
@@ -105,9 +107,48 @@ pub fn is_within_url(text: &[u8], start: usize) -> bool {
     memchr::memmem::find_iter(&text[from..start], b"://").nth(1).is_some()
 }
 
+/// Whether the URL at `start` is where a visitor came from, in an access log: `… HTTP/1.1" 404 98 "https://api.z.ai/" "Mozilla/5.0"`.
+pub fn is_referer(text: &[u8], start: usize) -> bool {
+    let url = [b"https://".as_slice(), b"http://"].iter().find_map(|scheme| text[..start].strip_suffix(*scheme));
+    let Some(before) = url.and_then(|before| before.strip_suffix(b" \"")) else { return false };
+    let size = before.iter().rev().take_while(|b| b.is_ascii_digit() || **b == b'-').count();
+    let status = before[..before.len() - size].strip_suffix(b" ").unwrap_or_default();
+    let request = status.len().checked_sub(5).map(|at| &status[at..]);
+    size > 0 && request.is_some_and(|r| r.starts_with(b"\" ") && r[2..].iter().all(u8::is_ascii_digit))
+}
+
+/// Whether a line is a sample of Prometheus' text format: `http_requests_total{host="api.z.ai",status="429"} 3`.
+pub fn is_sample(line: &[u8]) -> bool {
+    let name = line.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':')).count();
+    if name == 0 || line.get(name) != Some(&b'{') {
+        return false;
+    }
+    let value = line.iter().rposition(|b| *b == b'}').and_then(|at| line[at + 1..].trim_ascii_end().strip_prefix(b" "));
+    let number = |b: &u8| b.is_ascii_digit() || matches!(b, b' ' | b'.' | b'e' | b'+' | b'-');
+    value.is_some_and(|v| !v.is_empty() && v.iter().all(number))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hosts_that_visitors_came_from_are_told() {
+        let referer = |line: &str| is_referer(line.as_bytes(), line.find("api.z.ai").unwrap());
+        assert!(referer(r#"- [x] "GET /x HTTP/1.1" 404 98 "https://api.z.ai/" "Mozilla/5.0""#));
+        assert!(referer(r#""GET /x HTTP/1.1" 304 - "https://api.z.ai/" "-""#));
+        assert!(!referer(r#""POST https://api.z.ai/x HTTP/1.1" 429 98 "-" "-""#));
+        assert!(!referer(r#"failed 429 98 "https://api.z.ai/""#) && !referer("api.z.ai"));
+    }
+
+    #[test]
+    fn samples_are_told_from_logs() {
+        assert!(is_sample(br#"http_requests_total{host="api.z.ai",status="429"} 113"#));
+        assert!(is_sample(br#"a:b{c="d}"} 1.5e+3 1786352047000"#));
+        for line in [r#"error{"code":"1113"}"#, r#"{"code":"1113"} 3"#, "a{b} c", "a 3", r#"ERROR x{"a":1} 429"#] {
+            assert!(!is_sample(line.as_bytes()), "{line}");
+        }
+    }
 
     #[test]
     fn a_code_is_read_however_it_is_quoted() {
