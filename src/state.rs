@@ -263,13 +263,21 @@ impl<'a> Pieces<'a> {
 
 impl io::Write for Pieces<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    /// A state is written in pieces of a few bytes, a hundred for each log.
+    #[inline]
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.buffer.len() + bytes.len() > PIECE {
             self.flush()?;
         }
         self.buffer.extend_from_slice(bytes);
-        Ok(bytes.len())
+        Ok(())
     }
 
+    #[cold]
     fn flush(&mut self) -> io::Result<()> {
         self.hash.update(self.buffer);
         self.put()

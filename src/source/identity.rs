@@ -1,10 +1,12 @@
 //! Which file is it? Not its name: device, inode, and what it holds where we have read.
 
+use std::collections::{HashMap, HashSet};
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
+use rustc_hash::FxBuildHasher;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -45,6 +47,12 @@ impl FileId {
     }
 }
 
+/// Values by file. Each look asks for each file a dozen times, and the numbers are the file system's, not chosen by whoever writes a log.
+pub type FileMap<V> = HashMap<FileId, V, FxBuildHasher>;
+
+/// Files.
+pub type FileSet = HashSet<FileId, FxBuildHasher>;
+
 /// A part of a file's content.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Window {
@@ -59,14 +67,15 @@ impl Window {
     }
 
     fn stands_in(&self, file: &File) -> io::Result<bool> {
-        if self.len == 0 {
-            return Ok(true);
-        }
-        let mut bytes = [0; HEAD];
-        let bytes = &mut bytes[..usize::try_from(self.len).unwrap_or(HEAD).min(HEAD)];
+        Ok(self.read(file, &mut [0; HEAD])?.is_some())
+    }
+
+    /// The part of `file` that it was made of, if that is there and unchanged.
+    fn read<'a>(&self, file: &File, room: &'a mut [u8; HEAD]) -> io::Result<Option<&'a [u8]>> {
+        let bytes = &mut room[..usize::try_from(self.len).unwrap_or(HEAD).min(HEAD)];
         match file.read_exact_at(bytes, self.at) {
-            Ok(()) => Ok(xxh3_64(bytes) == self.hash),
-            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+            Ok(()) => Ok((bytes.is_empty() || xxh3_64(bytes) == self.hash).then_some(bytes)),
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
             Err(e) => Err(e),
         }
     }
@@ -98,15 +107,18 @@ impl Mark {
         Ok(mark)
     }
 
-    /// After a restart: takes the bytes before `position` from the file again, if they are still what they were.
-    pub fn refresh(&mut self, file: &File, position: u64) -> io::Result<()> {
-        if self.tail.len > 0 && self.tail.stands_in(file)? {
-            self.recent = Self::at(file, position)?.recent;
+    /// Whether `file` still holds, before the position, what was read there: then more can be consumed.
+    pub fn resume(&mut self, file: &File) -> io::Result<bool> {
+        let mut room = [0; HEAD];
+        let found = self.tail.read(file, &mut room)?;
+        if let Some(bytes) = found {
+            self.recent.clear();
+            self.recent.extend_from_slice(bytes);
         }
-        Ok(())
+        Ok(found.is_some())
     }
 
-    /// Lets go of what only consuming more needs, until the mark is [refreshed](Self::refresh).
+    /// Lets go of what only consuming more needs, until it is [resumed](Self::resume).
     pub fn rest(&mut self) {
         self.recent = Vec::new();
     }
@@ -144,11 +156,6 @@ impl Mark {
     fn set_head(&mut self, bytes: &[u8]) {
         self.head = Window::of(0, bytes);
         self.first = bytes.get(..FIRST).map_or(0, xxh3_64);
-    }
-
-    /// Whether `file` still holds, before the position, what was read there.
-    pub fn tail_stands_in(&self, file: &File) -> io::Result<bool> {
-        self.tail.stands_in(file)
     }
 
     /// Whether `file` holds all that the mark knows: it is the same content, whatever its name and number.

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +20,7 @@ pub struct Tail {
     /// Which file it is.
     pub id: FileId,
     /// The name it was last known by.
-    pub path: PathBuf,
+    pub path: Arc<Path>,
     /// Which label set its counts go to.
     pub set: usize,
     /// The byte to read next: always the start of a line, or of the rest of one that is skipped.
@@ -85,7 +86,7 @@ pub enum State {
 
 impl Tail {
     /// A file that was opened at `path`, to be read from `position` on.
-    pub fn of((file, meta): Opened, path: &Path, position: u64, set: usize, now: Millis) -> io::Result<Self> {
+    pub fn of((file, meta): Opened, path: &Arc<Path>, position: u64, set: usize, now: Millis) -> io::Result<Self> {
         let mark = Mark::at(&file, position)?;
         let mut tail = Self::new(file, path, &meta, set, now);
         tail.position = position;
@@ -94,7 +95,7 @@ impl Tail {
     }
 
     /// The same, from its end on. A line that is being written is left out as a whole.
-    pub fn at_end(opened: Opened, path: &Path, set: usize, now: Millis) -> io::Result<Self> {
+    pub fn at_end(opened: Opened, path: &Arc<Path>, set: usize, now: Millis) -> io::Result<Self> {
         let size = opened.1.len();
         let mut tail = Self::of(opened, path, size, set, now)?;
         if !tail.mark.ends_a_line() {
@@ -104,27 +105,20 @@ impl Tail {
     }
 
     /// The same of a file that was followed before: from where it was left.
-    pub fn resume(
-        saved: SavedTail<'_>,
-        (file, meta): Opened,
-        path: &Path,
-        set: usize,
-        now: Millis,
-    ) -> io::Result<Self> {
+    pub fn resume(saved: SavedTail<'_>, (file, meta): Opened, path: &Arc<Path>, set: usize, now: Millis) -> Self {
         let mut tail = Self::new(file, path, &meta, set, now);
         tail.position = saved.position;
         tail.copied = saved.copied;
         tail.compared = 0;
         tail.mark = saved.mark.into_owned();
         tail.progress = saved.progress.into_owned();
-        tail.mark.refresh(&tail.file, tail.position)?;
-        Ok(tail)
+        tail
     }
 
-    fn new(file: File, path: &Path, meta: &Metadata, set: usize, now: Millis) -> Self {
+    fn new(file: File, path: &Arc<Path>, meta: &Metadata, set: usize, now: Millis) -> Self {
         Self {
             id: FileId::of(meta),
-            path: path.to_path_buf(),
+            path: Arc::clone(path),
             set,
             position: 0,
             progress: Progress::default(),
@@ -192,12 +186,15 @@ impl Tail {
         if untouched && (self.size == self.position || self.size == self.waiting_at) {
             return Ok(State::Quiet);
         }
-        if !self.mark.tail_stands_in(&self.file)? {
+        if !self.mark.resume(&self.file)? {
             return Ok(State::Rewritten);
         }
         self.compared = self.changed;
-        let grown = self.size > self.position && self.size != self.waiting_at;
-        Ok(if grown { State::Grown } else { State::Quiet })
+        if self.size > self.position && self.size != self.waiting_at {
+            return Ok(State::Grown);
+        }
+        self.mark.rest();
+        Ok(State::Quiet)
     }
 
     /// Reads up to `budget` bytes, handing blocks to `feed`, which tells what it consumed. Returns how much was consumed
@@ -243,6 +240,9 @@ impl Tail {
                 if total > 0 {
                     self.grown = now;
                     self.mark.grow_head(&self.file, self.position)?;
+                }
+                if end {
+                    self.mark.rest();
                 }
                 return Ok((total, end));
             }

@@ -15,14 +15,13 @@ mod rotation;
 mod saved;
 mod truncation;
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use self::names::{LabelValues, Name};
 pub use self::saved::SavedFollower;
 use super::finished::FinishedFiles;
-use super::identity::FileId;
+use super::identity::FileMap;
 use super::path_map::PathMap;
 use super::reader::{Reader, Tally};
 use super::report::{Report, Reporter};
@@ -41,7 +40,7 @@ pub struct Follower {
     config: Arc<Config>,
     names: PathMap<Name>,
     /// Boxed: the table is twice as large as what it holds.
-    tails: HashMap<FileId, Box<Tail>>,
+    tails: FileMap<Box<Tail>>,
     finished: FinishedFiles,
     labels: LabelValues,
     reader: Reader,
@@ -73,7 +72,7 @@ impl Follower {
             reader: Reader::new(Arc::clone(&config)),
             config,
             names: PathMap::default(),
-            tails: HashMap::new(),
+            tails: FileMap::default(),
             finished: FinishedFiles::default(),
             labels: LabelValues::default(),
             reporter: Reporter::default(),
@@ -99,12 +98,11 @@ impl Follower {
         if self.first_look {
             self.open_series(tally.ledger);
         }
-        let paths = self.names.paths();
-        for path in &paths {
-            self.check(path, tally);
+        for number in 0..self.names.len() {
+            self.check(number, tally);
         }
         self.observe_left_behind();
-        let more = self.read_all(&paths, tally);
+        let more = self.read_all(tally);
         if !more {
             self.first_look = false;
         }
@@ -142,7 +140,7 @@ impl Follower {
 
     /// Every followed name, for the status page.
     pub fn followed(&self) -> Vec<Followed> {
-        let followed = |(path, name): (&Path, &Name)| {
+        let followed = |(path, name): (&Arc<Path>, &Name)| {
             let tail = name.queue.back().and_then(|id| self.tails.get(id));
             Followed {
                 path: path.to_path_buf(),

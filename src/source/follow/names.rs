@@ -86,10 +86,14 @@ impl Follower {
     /// Expands the globs: new files are followed from now on, and names that are gone are forgotten.
     pub fn discover(&mut self) {
         let wanted = wanted(&self.config, &mut self.reporter);
-        for (path, Wanted { source, literal }) in wanted.iter() {
-            let name = self.names.entry(path).or_default();
-            (name.source, name.literal) = (*source, *literal);
+        let mut new = Vec::new();
+        for (path, &Wanted { source, literal }) in wanted.iter() {
+            match self.names.get_mut(path) {
+                Some(name) => (name.source, name.literal) = (source, literal),
+                None => new.push((path, Name { source, literal, ..Name::default() })),
+            }
         }
+        self.names.extend(new);
         let config = &self.config;
         self.names.retain(|path, name| {
             if name.source == usize::MAX {
@@ -101,14 +105,13 @@ impl Follower {
         });
     }
 
-    /// Finds out which file a name means now.
-    pub(super) fn check(&mut self, path: &Path, tally: &mut Tally<'_>) {
+    /// Finds out which file the name of this number means now. It is not opened to find that out: the writer of a FIFO would notice.
+    pub(super) fn check(&mut self, number: usize, tally: &mut Tally<'_>) {
+        let path = &Arc::clone(self.names.path(number));
         let found = fs::metadata(path);
-        let (mut known, mut gone) = (None, false);
-        if let Some(name) = self.names.get_mut(path) {
-            name.there = !matches!(&found, Err(e) if e.kind() == io::ErrorKind::NotFound);
-            (known, gone) = (name.queue.back().copied(), name.gone.is_some());
-        }
+        let name = self.names.nth_mut(number);
+        name.there = !matches!(&found, Err(e) if e.kind() == io::ErrorKind::NotFound);
+        let (known, gone) = (name.queue.back().copied(), name.gone.is_some());
         if path.to_str().is_none() {
             // The state file is JSON, and so is the status.
             return self.trouble(path, "cannot follow it: its name is not UTF-8; rename it");
@@ -120,7 +123,7 @@ impl Follower {
                     if meta.is_dir() { "a directory; name the files in it, or a glob" } else { "not a regular file" };
                 return self.trouble(path, &format!("cannot follow it: it is {what}"));
             }
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return self.missing(path),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return self.missing(number),
             Err(e) => return self.trouble(path, &format!("cannot look at it: {e}")),
         };
         let id = FileId::of(&meta);
@@ -131,12 +134,12 @@ impl Follower {
             tail.observe(&meta);
             return;
         }
-        if !self.tails.contains_key(&id) && self.is_copy_so_far(path, id, tally) {
+        if !self.tails.contains_key(&id) && self.is_copy_so_far(number, id, tally) {
             return;
         }
-        match self.begin(path, id, known, tally) {
+        match self.begin(number, id, known, tally) {
             Ok(()) => {
-                self.well(path);
+                self.names.nth_mut(number).trouble = None;
                 if let Some(tail) = self.tails.get_mut(&id) {
                     tail.observe(&meta);
                 }
@@ -145,22 +148,23 @@ impl Follower {
         }
     }
 
-    /// The label set of a path.
-    pub(super) fn label_set(&mut self, path: &Path, ledger: &mut Ledger) -> SetId {
+    /// The label set of the name of this number.
+    pub(super) fn label_set(&mut self, number: usize, ledger: &mut Ledger) -> SetId {
         let config = Arc::clone(&self.config);
-        let source = self.names.get(path).and_then(|n| config.sources.get(n.source));
-        let labels = source.map(|s| s.labels_of(&path.to_string_lossy())).unwrap_or_default();
+        let source = config.sources.get(self.names.nth(number).source);
+        let labels = source.map(|s| s.labels_of(&self.names.path(number).to_string_lossy())).unwrap_or_default();
         let labels = self.labels.bound(labels, config.limits.label_values, |label| self.reporter.folded(label));
         ledger.open(labels, &config.recogniser.catalogue)
     }
 
-    fn missing(&mut self, path: &Path) {
-        let Some(name) = self.names.get_mut(path) else { return };
+    fn missing(&mut self, number: usize) {
+        let path = Arc::clone(self.names.path(number));
+        let name = self.names.nth_mut(number);
         // A link may point nowhere for a moment, while what it means is replaced.
-        name.there = fs::symlink_metadata(path).is_ok();
+        name.there = fs::symlink_metadata(&path).is_ok();
         if name.literal && name.queue.is_empty() && name.trouble.is_none() {
             name.trouble = Some("waiting for it to appear".to_string());
-            self.reporter.waiting(path);
+            self.reporter.waiting(&path);
         }
     }
 
@@ -177,33 +181,28 @@ impl Follower {
             self.reporter.error_again();
         }
     }
-
-    fn well(&mut self, path: &Path) {
-        if let Some(name) = self.names.get_mut(path) {
-            name.trouble = None;
-        }
-    }
 }
 
 /// What the sources name now. A path that several of them name belongs to the first.
 fn wanted(config: &Config, reporter: &mut Reporter) -> PathMap<Wanted> {
-    let mut wanted = PathMap::default();
+    let mut found = Vec::new();
     for (index, source) in config.sources.iter().enumerate() {
         for named in &source.paths {
             let literal = named.literal().map(Path::to_path_buf);
             let is_literal = literal.is_some();
-            for path in literal.map_or_else(|| found(named, reporter), |path| vec![path]) {
-                if is_literal || belongs(source, &path) {
-                    wanted.entry(&path).or_insert(Wanted { source: index, literal: is_literal });
-                }
-            }
+            let paths = literal.map_or_else(|| expanded(named, reporter), |path| vec![path]);
+            let wanted = Wanted { source: index, literal: is_literal };
+            let named = paths.into_iter().filter(|path| is_literal || belongs(source, path));
+            found.extend(named.map(|path| (path, wanted)));
         }
     }
+    let mut wanted = PathMap::default();
+    wanted.extend(found);
     wanted
 }
 
 /// The files that a glob means now.
-fn found(path: &LogPath, reporter: &mut Reporter) -> Vec<PathBuf> {
+fn expanded(path: &LogPath, reporter: &mut Reporter) -> Vec<PathBuf> {
     let pattern = path.glob().unwrap_or_default();
     glob_paths(pattern).unwrap_or_else(|e| {
         reporter.error(Path::new(pattern), &format!("cannot expand the glob: {e}"));

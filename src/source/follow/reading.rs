@@ -1,14 +1,13 @@
 //! Reading: each name's generations in their order, a slice of one file and then of the next.
 
-use std::collections::HashSet;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Follower;
 use crate::ledger::SetId;
 use crate::log::Progress;
 use crate::source::finished::Finished;
-use crate::source::identity::{FileId, Mark};
+use crate::source::identity::{FileId, FileSet, Mark};
 use crate::source::reader::Tally;
 use crate::source::relatives::Relative;
 use crate::source::tail::{State, Tail};
@@ -24,13 +23,13 @@ const LOOK_PER_NAME: u64 = 64 << 10;
 
 impl Follower {
     /// Reads the first generation of every name, and those left behind. Returns whether there is more.
-    pub(super) fn read_all(&mut self, paths: &[PathBuf], tally: &mut Tally<'_>) -> bool {
-        let mut budget = LOOK + LOOK_PER_NAME * paths.len() as u64;
+    pub(super) fn read_all(&mut self, tally: &mut Tally<'_>) -> bool {
+        let mut budget = LOOK + LOOK_PER_NAME * self.names.len() as u64;
         let mut more = false;
-        for path in paths {
-            more |= self.read_queue(path, &mut budget, tally);
+        for number in 0..self.names.len() {
+            more |= self.read_queue(number, &mut budget, tally);
         }
-        let queued: HashSet<FileId> = self.names.values().flat_map(|n| n.queue.iter().copied()).collect();
+        let queued: FileSet = self.names.values().flat_map(|n| n.queue.iter().copied()).collect();
         let left_behind: Vec<FileId> = self.tails.keys().filter(|id| !queued.contains(id)).copied().collect();
         for id in left_behind {
             more |= self.read_tail(id, &mut budget, tally);
@@ -39,10 +38,10 @@ impl Follower {
     }
 
     /// Reads a name's generations in turn. Returns whether there is more.
-    fn read_queue(&mut self, path: &Path, budget: &mut u64, tally: &mut Tally<'_>) -> bool {
+    fn read_queue(&mut self, number: usize, budget: &mut u64, tally: &mut Tally<'_>) -> bool {
         loop {
-            let Some(name) = self.names.get(path) else { return false };
-            let (Some(front), next) = (name.queue.front().copied(), name.queue.get(1).copied()) else { return false };
+            let queue = &self.names.nth(number).queue;
+            let (Some(front), next) = (queue.front().copied(), queue.get(1).copied()) else { return false };
             if next.is_some()
                 && let Some(tail) = self.tails.get_mut(&front)
             {
@@ -54,9 +53,7 @@ impl Follower {
             }
             let Some(next) = next else { return false };
             self.hand_over(front, next);
-            if let Some(name) = self.names.get_mut(path) {
-                name.queue.pop_front();
-            }
+            self.names.nth_mut(number).queue.pop_front();
             self.changed = true;
         }
     }
@@ -83,11 +80,10 @@ impl Follower {
         if *budget == 0 {
             return true;
         }
-        let Some(mut tail) = self.tails.remove(&id) else { return false };
-        let result = self.read_slice(&mut tail, SLICE.min(*budget), tally);
-        self.tails.insert(id, tail);
-        match result {
+        let Some(tail) = self.tails.get_mut(&id) else { return false };
+        match self.reader.slice(tail, SLICE.min(*budget), tally) {
             Ok((read, end)) => {
+                self.changed |= read > 0;
                 *budget = budget.saturating_sub(read);
                 !end
             }
@@ -107,15 +103,9 @@ impl Follower {
 
     /// Reads a file to its end.
     pub(super) fn read_to_end(&mut self, tail: &mut Tail, tally: &mut Tally<'_>) -> io::Result<()> {
-        while !self.read_slice(tail, SLICE, tally)?.1 {}
+        self.changed = true;
+        while !self.reader.slice(tail, SLICE, tally)?.1 {}
         Ok(())
-    }
-
-    /// Reads up to `slice` bytes; returns how many, and whether the end was reached.
-    fn read_slice(&mut self, tail: &mut Tail, slice: u64, tally: &mut Tally<'_>) -> io::Result<(u64, bool)> {
-        let (read, end) = self.reader.slice(tail, slice, tally)?;
-        self.changed |= read > 0;
-        Ok((read, end))
     }
 
     /// Reads a compressed file from `position` of its content on, before which `mark` stands.
@@ -137,8 +127,9 @@ impl Follower {
     }
 
     fn read_failed(&mut self, id: FileId, e: &io::Error) -> bool {
-        let path = self.tails.get(&id).map(|t| t.path.clone()).unwrap_or_default();
-        self.trouble(&path, &format!("cannot read it: {e}"));
+        if let Some(path) = self.tails.get(&id).map(|t| Arc::clone(&t.path)) {
+            self.trouble(&path, &format!("cannot read it: {e}"));
+        }
         false
     }
 }

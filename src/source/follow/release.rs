@@ -1,13 +1,11 @@
 //! Letting go: an open file keeps its disk space, so what no name means any more is closed once nobody writes to it.
 
-use std::collections::HashSet;
-
 use super::Follower;
 use crate::ledger::SetId;
 use crate::log::Progress;
 use crate::recognise::time::Millis;
 use crate::source::finished::Finished;
-use crate::source::identity::FileId;
+use crate::source::identity::{FileId, FileSet};
 use crate::source::reader::Tally;
 use crate::source::relatives::Stamp;
 use crate::source::tail::{State, Tail};
@@ -55,7 +53,7 @@ impl Follower {
 
     /// Takes in what became of files that no name means any more.
     pub(super) fn observe_left_behind(&mut self) {
-        let current: HashSet<FileId> = self.current().collect();
+        let current: FileSet = self.current().collect();
         for (id, tail) in &mut self.tails {
             if !current.contains(id)
                 && let Err(e) = tail.stat()
@@ -85,7 +83,7 @@ impl Follower {
     }
 
     /// The files in the queues of names that exist, or that have more than one.
-    fn meant(&self) -> HashSet<FileId> {
+    fn meant(&self) -> FileSet {
         let there = self.names.values().filter(|n| n.queue.len() > 1 || n.there);
         there.flat_map(|n| n.queue.iter().copied()).collect()
     }

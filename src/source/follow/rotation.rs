@@ -1,10 +1,10 @@
 //! A name means another file than before: what came between the two, and where the new one is read from.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ use crate::ledger::SetId;
 use crate::log::Progress;
 use crate::recognise::time::Millis;
 use crate::source::finished::Finished;
-use crate::source::identity::{FileId, Mark};
+use crate::source::identity::{FileId, FileSet, Mark};
 use crate::source::reader::Tally;
 use crate::source::relatives::{ATTEMPTS, Relative, relatives};
 use crate::source::tail::{Nanos, Opened, SavedTail, Tail, open};
@@ -62,27 +62,28 @@ impl Turn<'_> {
 }
 
 impl Follower {
-    /// A name means the file `id`, and meant `before`.
+    /// The name of this number means the file `id`, and meant `before`.
     pub(super) fn begin(
         &mut self,
-        path: &Path,
+        number: usize,
         id: FileId,
         before: Option<FileId>,
         tally: &mut Tally<'_>,
     ) -> io::Result<()> {
-        let set = self.label_set(path, tally.ledger);
+        let set = self.label_set(number, tally.ledger);
+        let path = &Arc::clone(self.names.path(number));
         let point = before.and_then(|old| self.tails.get(&old));
         let point = point.map(|t| RotationPoint { born: t.born, written: t.written, found: tally.now });
         // Between the look at the name and the opening it may have come to mean yet another file: what was opened counts.
-        let first = self.names.get(path).is_some_and(|n| !n.literal && n.queue.is_empty() && n.gone.is_none());
+        let name = self.names.nth(number);
+        let first = !name.literal && name.queue.is_empty() && name.gone.is_none();
         let opened = if self.tails.contains_key(&id) {
             None
         } else {
             Some(self.take_up(path, open(path)?, first, set, tally.now)?)
         };
         let id = opened.as_ref().map_or(id, |tail| tail.id);
-        let gone = self.names.get_mut(path).and_then(|n| n.gone.take());
-        if let Some(point) = gone.or(point) {
+        if let Some(point) = self.names.nth_mut(number).gone.take().or(point) {
             self.reporter.rotated(path);
             self.take_in_unseen(&Turn { path, point, before, id, opened: opened.as_ref(), set }, tally);
         }
@@ -91,21 +92,20 @@ impl Follower {
             self.tails.entry(id).or_insert_with(|| Box::new(tail));
         }
         if let Some(tail) = self.tails.get_mut(&id) {
-            tail.path = path.to_path_buf();
+            tail.path = Arc::clone(path);
         }
-        if let Some(name) = self.names.get_mut(path) {
-            name.queue.retain(|queued| *queued != id);
-            // Nearly every name has one generation.
-            name.queue.reserve_exact(1);
-            name.queue.push_back(id);
-        }
+        let queue = &mut self.names.nth_mut(number).queue;
+        queue.retain(|queued| *queued != id);
+        // Nearly every name has one generation.
+        queue.reserve_exact(1);
+        queue.push_back(id);
         self.changed = true;
         Ok(())
     }
 
     /// Follows an open file from where it was left when it was done with before, otherwise from its beginning (or, at the first look, from
     /// its end if that was asked for). A file that a glob found, the `first` of its name, may be a copy of one that was read.
-    fn take_up(&mut self, path: &Path, opened: Opened, first: bool, set: SetId, now: Millis) -> io::Result<Tail> {
+    fn take_up(&mut self, path: &Arc<Path>, opened: Opened, first: bool, set: SetId, now: Millis) -> io::Result<Tail> {
         let id = FileId::of(&opened.1);
         if let Some(done) = self.finished.take(id) {
             let saved = SavedTail {
@@ -120,7 +120,7 @@ impl Follower {
                 deleted: None,
             };
             // If it is another file with the same number, its content says so when it is read.
-            return Tail::resume(saved, opened, path, set, now);
+            return Ok(Tail::resume(saved, opened, path, set, now));
         }
         if self.first_look && self.read_from_end {
             return Tail::at_end(opened, path, set, now);
@@ -171,10 +171,10 @@ impl Follower {
     /// Reads this name's generations, also those that a glob follows by names of their own, and all files left behind, to
     /// their ends.
     fn read_open_generations(&mut self, path: &Path, tally: &mut Tally<'_>) {
-        let current: HashSet<FileId> = self.current().collect();
+        let current: FileSet = self.current().collect();
         let mut ids: Vec<FileId> = self.names.get(path).map(|n| n.queue.iter().copied().collect()).unwrap_or_default();
         let own = path.as_os_str().as_bytes();
-        let older = |t: &Tail| t.path.as_os_str().as_bytes().starts_with(own) && t.path != path;
+        let older = |t: &Tail| t.path.as_os_str().as_bytes().starts_with(own) && *t.path != *path;
         ids.extend(self.tails.values().filter(|t| !current.contains(&t.id) || older(t)).map(|t| t.id));
         for id in ids {
             self.read_whole(id, tally);
@@ -194,7 +194,8 @@ impl Follower {
             }
             return;
         }
-        let opened = unseen.open().and_then(|opened| self.take_up(&unseen.path, opened, false, set, tally.now));
+        let opened =
+            unseen.open().and_then(|opened| self.take_up(&Arc::from(&*unseen.path), opened, false, set, tally.now));
         if let Ok(tail) = opened
             && !self.tails.contains_key(&tail.id)
         {

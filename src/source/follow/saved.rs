@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Serialize, Serializer};
@@ -17,7 +17,7 @@ use super::truncation::{Cut, Fate};
 use crate::ledger::{LabelSet, Ledger, SetId};
 use crate::recognise::time::Millis;
 use crate::source::finished::FinishedFiles;
-use crate::source::identity::FileId;
+use crate::source::identity::{FileId, FileMap, FileSet};
 use crate::source::reader::Tally;
 use crate::source::relatives::{ATTEMPTS, Folders, Relative, relatives};
 use crate::source::tail::{Nanos, SavedTail, Tail, open};
@@ -57,7 +57,7 @@ pub struct Saving<'a, L> {
 impl<'a, L: Fn(SetId) -> LabelSet> Serialize for Saving<'a, L> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Follower { names, tails, finished, .. } = self.follower;
-        let seen: RefCell<HashSet<FileId>> = RefCell::default();
+        let seen: RefCell<FileSet> = RefCell::default();
         let save = |path: &'a Path, gone: Option<RotationPoint>, ids: &mut dyn Iterator<Item = FileId>| {
             let ids = ids.filter(|id| seen.borrow_mut().insert(*id));
             let tails: Vec<&'a Tail> = ids.filter_map(|id| tails.get(&id)).map(Box::as_ref).collect();
@@ -105,7 +105,7 @@ impl Follower {
     }
 
     /// The files that the sources name now.
-    fn files_now(&self) -> HashMap<FileId, PathBuf> {
+    fn files_now(&self) -> FileMap<PathBuf> {
         self.names.iter().filter_map(|(path, _)| Some((FileId::at(path)?, path.to_path_buf()))).collect()
     }
 
@@ -117,11 +117,9 @@ impl Follower {
         let (files, mut folders) = (self.files_now(), Folders::default());
         let tally = &mut Tally { ledger, now };
         let mut gone = Vec::new();
+        self.name_again(saved.names.iter().map(|name| name.path.as_ref()));
         let named = saved.names.into_iter().map(|name| (name, true));
         for (name, current) in named.chain(saved.left_behind.into_iter().map(|name| (name, false))) {
-            if current {
-                self.name_again(&name.path);
-            }
             if let Some(gone) = name.gone {
                 self.note_gone(&name.path, gone);
             }
@@ -144,11 +142,12 @@ impl Follower {
         }
     }
 
-    /// A name that a glob does not find at the moment may be that of a log that is being rotated.
-    fn name_again(&mut self, path: &Path) {
-        if let Some(source) = source_of(&self.config, path) {
-            self.names.entry(path).or_insert_with(|| Name { source, ..Name::default() });
-        }
+    /// Names that a glob does not find at the moment may be those of logs that are being rotated.
+    fn name_again<'a>(&mut self, paths: impl Iterator<Item = &'a Path>) {
+        let unnamed = paths.filter(|path| !self.names.contains(path));
+        let named = |path| Some((path, Name { source: source_of(&self.config, path)?, ..Name::default() }));
+        let found: Vec<(&Path, Name)> = unnamed.filter_map(named).collect();
+        self.names.extend(found);
     }
 
     fn restore_tail(&mut self, path: &Path, tail: Tail, current: bool) {
@@ -200,7 +199,7 @@ fn is_numbered(log: &Path, path: &Path) -> bool {
 fn reopen(
     saved: &SavedTail<'_>,
     path: &Path,
-    followed: &HashMap<FileId, PathBuf>,
+    followed: &FileMap<PathBuf>,
     folders: &mut Folders,
     set: SetId,
     now: Millis,
@@ -216,7 +215,7 @@ fn reopen(
         };
         match open(&found) {
             Ok(opened) if FileId::of(&opened.1) == saved.id => {
-                return Tail::resume(saved.clone(), opened, &found, set, now).map(Some);
+                return Ok(Some(Tail::resume(saved.clone(), opened, &Arc::from(found), set, now)));
             }
             Ok(_) => {}
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
@@ -227,12 +226,7 @@ fn reopen(
 }
 
 /// Where a file is now: under the name it had, another that is followed, or another in the same folder.
-fn find(
-    saved: &SavedTail<'_>,
-    path: &Path,
-    followed: &HashMap<FileId, PathBuf>,
-    folders: &mut Folders,
-) -> Option<PathBuf> {
+fn find(saved: &SavedTail<'_>, path: &Path, followed: &FileMap<PathBuf>, folders: &mut Folders) -> Option<PathBuf> {
     for candidate in [saved.path.as_ref(), path] {
         if FileId::at(candidate) == Some(saved.id) {
             return Some(candidate.to_path_buf());

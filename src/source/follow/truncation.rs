@@ -4,6 +4,7 @@
 use std::cmp::Reverse;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Follower;
 use super::rotation::Original;
@@ -166,8 +167,9 @@ impl Follower {
 
     /// Whether a file that a glob found beside its original (`app.log.1` beside `app.log`) holds nothing of its own. It is left
     /// alone then: what it holds is read from the original, and as that is cut, its rest is read as any copy's.
-    pub(super) fn is_copy_so_far(&mut self, path: &Path, id: FileId, tally: &mut Tally<'_>) -> bool {
-        if self.names.get(path).is_none_or(|name| name.literal) {
+    pub(super) fn is_copy_so_far(&mut self, number: usize, id: FileId, tally: &mut Tally<'_>) -> bool {
+        let path = &Arc::clone(self.names.path(number));
+        if self.names.nth(number).literal {
             return false;
         }
         let Some(original) = self.original_of(path) else { return false };
@@ -252,7 +254,7 @@ impl Follower {
         progress: &mut Progress,
         tally: &mut Tally<'_>,
     ) -> io::Result<Finished> {
-        let mut tail = Tail::of(copy.open()?, &copy.path, position, set, tally.now)?;
+        let mut tail = Tail::of(copy.open()?, &Arc::from(&*copy.path), position, set, tally.now)?;
         std::mem::swap(&mut tail.progress, progress);
         let read = self.read_to_end(&mut tail, tally);
         std::mem::swap(&mut tail.progress, progress);
