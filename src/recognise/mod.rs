@@ -566,6 +566,9 @@ fn in_backticks(before: &[u8], after: &[u8]) -> bool {
 fn is_asked(after: &[u8]) -> bool {
     let Some(close) = memchr::memchr(b'}', after) else { return false };
     let text = &after[close..];
+    if text.is_ascii() {
+        return false;
+    }
     let text = &text[..memchr::memchr2(b'"', b'\'', text).unwrap_or(text.len())];
     find::QUESTION_MARK.find(text).is_some()
 }

@@ -45,13 +45,15 @@ pub fn number(text: &[u8]) -> Option<(u32, usize)> {
 /// The bytes between a key and its value: closing quotes of the key, `:`, `=` or Ruby's and PHP's `=>`, white space.
 pub fn separator(after_key: &[u8]) -> Option<usize> {
     let mut at = quotes(after_key);
-    // `[code] => 1302` (PHP)
-    let bracket = after_key[at..].starts_with(b"] =>");
-    at += usize::from(bracket) + spaces(&after_key[at + usize::from(bracket)..]);
-    if !matches!(after_key.get(at), Some(b':' | b'=')) {
-        return None;
+    if after_key.get(at) == Some(&b']') && after_key[at..].starts_with(b"] =>") {
+        at += 1; // `[code] => 1302` (PHP)
     }
-    at += if after_key[at..].starts_with(b"=>") { 2 } else { 1 };
+    at += spaces(&after_key[at..]);
+    at += match after_key.get(at)? {
+        b':' => 1,
+        b'=' => 1 + usize::from(after_key.get(at + 1) == Some(&b'>')),
+        _ => return None,
+    };
     Some(at + spaces(&after_key[at..]))
 }
 
