@@ -432,7 +432,8 @@ impl Reading<'_> {
     fn is_example(&self, coded: &Coded<'_>) -> bool {
         let (before, after) = (&self.view[..coded.start], &self.view[coded.end..]);
         let dots = |m: Message<'_>| matches!(m.text, b"..." | b"\xE2\x80\xA6");
-        coded.message.is_some_and(dots) || is_value_of_example(before) || in_backticks(before, after) || is_asked(after)
+        let shown = coded.message.is_some_and(dots) || is_value_of_example(before) || in_backticks(before, after);
+        shown || is_asked(after) || is_prompt(self.view)
     }
 
     /// `"code":"500"` is the basic error of the business table; any other HTTP status in its place is that status.
@@ -451,10 +452,10 @@ impl Reading<'_> {
         Identity::Http(coded.number, row.map(|r| r.condition))
     }
 
-    /// Whether the line prints a message of this code.
+    /// Whether the line prints a message of this code, wherever that stands.
     fn says(&self, code: u32) -> bool {
         let rows = self.recogniser.catalogue.rows();
-        let all = || self.recogniser.texts.find(self.view, true).iter().map(|f| rows[f.row].code).collect();
+        let all = || self.recogniser.texts.rows(self.view).map(|row| rows[row].code).collect();
         self.said.get_or_init(all).contains(&code)
     }
 
@@ -571,6 +572,11 @@ fn is_asked(after: &[u8]) -> bool {
     }
     let text = &text[..memchr::memchr2(b'"', b'\'', text).unwrap_or(text.len())];
     find::QUESTION_MARK.find(text).is_some()
+}
+
+/// Whether an agent shows what it was asked: `> why do I get …?`
+fn is_prompt(view: &[u8]) -> bool {
+    view.starts_with(b"> ") && view.trim_ascii_end().ends_with(b"?")
 }
 
 /// The vendor's request id behind `request_id` and its like.

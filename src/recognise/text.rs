@@ -79,19 +79,26 @@ impl Texts {
 
     /// The texts in `view` that stand where a client prints a message. `weak` asks for those too that others print.
     pub fn find(&self, view: &[u8], weak: bool) -> Vec<Found> {
-        let mut found: Vec<Found> = Vec::new();
-        for hit in self.anchors.find_overlapping_iter(view) {
-            for entry in self.entries[hit.pattern().as_usize()].iter().filter(|e| e.strong || weak) {
-                let Some((start, len)) = whole(view, hit.start(), &entry.wording) else { continue };
-                if is_message(view, start) {
-                    found.push(Found { row: entry.row, strong: entry.strong, start, len });
-                }
-            }
-        }
+        let mut found: Vec<Found> = self.all(view, weak).filter(|f| is_message(view, f.start)).collect();
         // Of texts at one place the longest is meant: 1312's begins with 1305's.
         found.sort_by_key(|f| (f.start, std::cmp::Reverse(f.len)));
         found.dedup_by_key(|f| f.start);
         found
+    }
+
+    /// The rows whose texts `view` holds: identifying ones anywhere, others where a client prints a message.
+    pub fn rows<'a>(&'a self, view: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+        self.all(view, true).filter(|f| f.strong || is_message(view, f.start)).map(|f| f.row)
+    }
+
+    fn all<'a>(&'a self, view: &'a [u8], weak: bool) -> impl Iterator<Item = Found> + 'a {
+        self.anchors.find_overlapping_iter(view).flat_map(move |hit| {
+            let entries = self.entries[hit.pattern().as_usize()].iter().filter(move |e| e.strong || weak);
+            entries.filter_map(move |entry| {
+                let (start, len) = whole(view, hit.start(), &entry.wording)?;
+                Some(Found { row: entry.row, strong: entry.strong, start, len })
+            })
+        })
     }
 }
 
@@ -156,6 +163,10 @@ fn is_message(view: &[u8], start: usize) -> bool {
         return true;
     }
     if status_at_end(strip_end(before, &["-", "–", "—", ":", "："]).trim_ascii_end()) {
+        return true;
+    }
+    // go-openai's `error, …`
+    if before.ends_with(b"error,") {
         return true;
     }
     // Ruby's `RateLimitError (…)`.
