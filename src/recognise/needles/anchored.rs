@@ -27,6 +27,19 @@ struct Needle {
     /// Where the anchor stands in the text.
     anchor_at: usize,
     check: Check,
+    near: Near,
+}
+
+/// Eight bytes of a needle, compared at once: a dozen needles may share an anchor, and on a line that holds it most are told apart here.
+#[derive(Debug, Clone, Copy)]
+struct Near {
+    /// Where they stand in the needle's text.
+    at: usize,
+    bytes: u64,
+    /// Of a shorter text only so many count.
+    mask: u64,
+    /// There is no more to the text.
+    all: bool,
 }
 
 impl Anchored {
@@ -46,7 +59,7 @@ impl Anchored {
         let patterns: Vec<[u8; LEN]> = anchors.iter().map(|a| a.bytes).collect();
         let needle = |(i, anchor_at): &(usize, usize)| {
             let (text, check) = needles[*i];
-            Needle { text: text.as_bytes().into(), anchor_at: *anchor_at, check }
+            Needle::new(text.as_bytes(), *anchor_at, check)
         };
         Self {
             search: Search::first(&patterns),
@@ -79,10 +92,41 @@ impl Anchored {
 }
 
 impl Needle {
+    fn new(text: &[u8], anchor_at: usize, check: Check) -> Self {
+        Self { text: text.into(), anchor_at, check, near: Near::of(text, anchor_at) }
+    }
+
     /// Whether this needle stands where its anchor was hit.
     fn stands(&self, block: &[u8], anchor: usize) -> bool {
         let Some(start) = anchor.checked_sub(self.anchor_at) else { return false };
-        block[start..].starts_with(&self.text) && self.check.passes(block, start, start + self.text.len())
+        let whole = match self.near.stands(block, start) {
+            Some(stands) => stands && (self.near.all || block[start..].starts_with(&self.text)),
+            None => block[start..].starts_with(&self.text),
+        };
+        whole && self.check.passes(block, start, start + self.text.len())
+    }
+}
+
+impl Near {
+    /// Of a text the bytes before its anchor, or else behind it: the anchor itself is known to stand there.
+    fn of(text: &[u8], anchor_at: usize) -> Self {
+        let at = match anchor_at {
+            8.. => anchor_at - 8,
+            _ if text.len() >= anchor_at + LEN + 8 => anchor_at + LEN,
+            _ => 0,
+        };
+        let len = text.len().min(at + 8) - at;
+        let (mut bytes, mut mask) = ([0; 8], [0; 8]);
+        bytes[..len].copy_from_slice(&text[at..at + len]);
+        mask[..len].fill(0xFF);
+        let (bytes, mask) = (u64::from_le_bytes(bytes), u64::from_le_bytes(mask));
+        Self { at, bytes, mask, all: len == text.len() }
+    }
+
+    /// Whether they stand in a text of `block` that starts at `start`; nothing at the very end of the block.
+    fn stands(self, block: &[u8], start: usize) -> Option<bool> {
+        let found = block.get(start + self.at..)?.first_chunk()?;
+        Some((u64::from_le_bytes(*found) ^ self.bytes) & self.mask == 0)
     }
 }
 
@@ -90,6 +134,27 @@ impl Needle {
 mod tests {
     use super::super::anchors;
     use super::*;
+
+    #[test]
+    fn needles_of_any_length_stand_where_they_are_whole() {
+        let long = "abcdefghijklmnopqrstuvwxyz";
+        for len in LEN..=long.len() {
+            for anchor_at in 0..=len - LEN {
+                let needle = Needle::new(&long.as_bytes()[..len], anchor_at, Check::None);
+                for (before, after) in [("", ""), ("..", ""), ("", "........"), ("..", "........")] {
+                    let block = format!("{before}{}{after}", &long[..len]).into_bytes();
+                    let anchor = before.len() + anchor_at;
+                    assert!(needle.stands(&block, anchor), "{len} {anchor_at}");
+                    for at in before.len()..before.len() + len {
+                        let mut other = block.clone();
+                        other[at] = b'_';
+                        assert!(!needle.stands(&other, anchor), "{len} {anchor_at} {at}");
+                    }
+                    assert!(!needle.stands(&block[..block.len() - after.len() - 1], anchor));
+                }
+            }
+        }
+    }
 
     #[test]
     fn what_is_not_ascii_is_found_wherever_a_stretch_ends() {
