@@ -1,6 +1,6 @@
 //! The fast path: which lines deserve a parser.
 //!
-//! Every line that can tell something holds one of some 150 texts. They are searched for in whole blocks with SIMD
+//! Every line that can tell something holds one of some 130 texts. They are searched for in whole blocks with SIMD
 //! (Teddy, by way of `aho-corasick`) by a few dozen pieces that they share, so that a line without any costs no more than
 //! its share of the block, and is not even looked at as a line. A hit is checked on the spot: the whole text, and for a
 //! common one (`code`) the few bytes after it.
