@@ -2,7 +2,7 @@
 //!
 //! - An HTTP failure is held until a coded error claims it, the SDK says that it tries again, or enough lines have passed.
 //! - The same failure is printed again by another layer: another shape of line, the same code, no other request id or
-//!   message. The same shape again is a new failure, but for a text that is a line by itself, below one line with a time.
+//!   message. The same shape again is a new failure.
 //!
 //! All of this state is committed with the position of its log, so that a restart between two lines changes nothing.
 
@@ -184,7 +184,7 @@ impl Fold {
                 && call.identity == failure.identity
                 && same_request(call, failure)
                 && near(call.time, time)
-                && (!call.shapes.contains(&failure.shape) || failure.alone && time.is_some() && call.time == time);
+                && !call.shapes.contains(&failure.shape);
             if same {
                 return Some(at);
             }
@@ -295,14 +295,12 @@ mod tests {
             shape,
             message: None,
             request: None,
-            alone: false,
         })
     }
 
     fn http(status: u32, shape: Shape, source: Source) -> Signal {
         let identity = Identity::Http(status, None);
-        let (message, request) = (None, None);
-        Signal::Failure(Failure { identity, source, status: Some(status), shape, message, request, alone: false })
+        Signal::Failure(Failure { identity, source, status: Some(status), shape, message: None, request: None })
     }
 
     fn httpx(status: u32) -> Signal {

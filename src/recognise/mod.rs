@@ -129,8 +129,6 @@ pub struct Failure {
     pub message: Option<u64>,
     /// A hash of the vendor's request id.
     pub request: Option<u64>,
-    /// It is a text that is a line by itself, whose shape tells nothing.
-    pub alone: bool,
 }
 
 /// What earlier lines of a log have to do with the next one. Committed with the log's position.
@@ -209,7 +207,9 @@ impl Recogniser {
             requested,
             below: requested.filter(|_| !marks.foreign()).and_then(|n| http::answer_below(view, n)),
             line,
-            is_cause: context.cause.is_some_and(|at| number.saturating_sub(at) <= CAUSE_LINES),
+            // What has a time of its own is another record.
+            is_cause: context.cause.is_some_and(|at| number.saturating_sub(at) <= CAUSE_LINES)
+                && time::of(line, &self.zone).is_none(),
             said: OnceCell::new(),
             failing: OnceCell::new(),
         };
@@ -408,7 +408,6 @@ impl Reading<'_> {
                 shape: self.shape(coded.start, coded.form),
                 message: said.filter(|(m, _)| m.whole).map(|(_, said)| xxh3_64(&said)),
                 request,
-                alone: false,
             }),
             LOOKS_ALIKE.. if evidence.quoted => Verdict::Quoted,
             LOOKS_ALIKE.. => Verdict::LooksAlike,
@@ -488,8 +487,7 @@ impl Reading<'_> {
                 Identity::Business(row.code)
             };
             let (status, shape) = (status(found.start), self.shape(found.start, Form::Text));
-            let alone = self.view[..found.start].trim_ascii().is_empty();
-            add(taken, Failure { identity, source, status, shape, message: None, request: None, alone });
+            add(taken, Failure { identity, source, status, shape, message: None, request: None });
         }
     }
 
@@ -511,7 +509,7 @@ impl Reading<'_> {
     /// A failure without code and text: its shape is that of the whole line.
     fn bare(&self, identity: Identity, source: Source, status: Option<u32>) -> Failure {
         let shape = self.shape(self.view.len(), Form::Field);
-        Failure { identity, source, status, shape, message: None, request: None, alone: false }
+        Failure { identity, source, status, shape, message: None, request: None }
     }
 }
 
