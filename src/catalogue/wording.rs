@@ -58,22 +58,22 @@ impl Wording {
     /// Where the wording stands in `message`, which must be normalised: the shortest text that ends where the first one does, since
     /// the beginning of one (`API ${…} has been taken offline`) may stand before it (`/api/paas`).
     pub fn find(&self, message: &[u8]) -> Option<std::ops::Range<usize>> {
+        let mut found = self.find_from(message, 0)?;
+        while let Some(shorter) = self.find_from(message, found.start + 1).filter(|later| later.end == found.end) {
+            found = shorter;
+        }
+        Some(found)
+    }
+
+    fn find_from(&self, message: &[u8], mut from: usize) -> Option<std::ops::Range<usize>> {
         let (first, others) = self.pieces.split_first()?;
-        let mut found: Option<std::ops::Range<usize>> = None;
-        let mut from = 0;
-        while let Some(at) = memchr::memmem::find(&message[from..], first) {
-            let start = from + at;
-            match follow(message, start + first.len(), others) {
-                Some(end) if found.as_ref().is_none_or(|f| f.end == end) => found = Some(start..end),
-                _ if found.is_some() => break,
-                _ => {}
-            }
-            if others.is_empty() && found.is_some() {
-                break;
+        loop {
+            let start = from + memchr::memmem::find(&message[from..], first)?;
+            if let Some(end) = follow(message, start + first.len(), others) {
+                return Some(start..end);
             }
             from = start + 1;
         }
-        found
     }
 
     /// Whether `message`, which must be normalised, begins with this wording.

@@ -417,10 +417,8 @@ impl Reading<'_> {
 
     /// Whether a body stands within a sentence: words follow it, and none before it speaks of a failure.
     fn is_quotation(&self, coded: &Coded<'_>) -> bool {
-        let rest = &self.view[coded.end..];
-        let Some(close) = memchr::memchr(b'}', rest) else { return false };
-        let braces = rest[close..].iter().take_while(|b| **b == b'}').count();
-        let after = rest[close + braces..].trim_ascii_start();
+        let Some(after) = behind_body(&self.view[coded.end..]) else { return false };
+        let after = after.trim_ascii_start();
         let words = after.first().is_some_and(|b| b.is_ascii_alphabetic() || b == &b'?' || *b >= 0xE3);
         let failing = || *self.failing.get_or_init(|| evidence::first_word_of_failure(self.view));
         words && failing().is_none_or(|end| end > coded.start)
@@ -561,10 +559,15 @@ fn in_backticks(before: &[u8], after: &[u8]) -> bool {
     opened && said && after[close + 1..].trim_ascii_start().first().is_some_and(letter)
 }
 
+/// What follows a body, of which `after` is what stands behind its code.
+fn behind_body(after: &[u8]) -> Option<&[u8]> {
+    let rest = &after[memchr::memchr(b'}', after)?..];
+    Some(&rest[rest.iter().take_while(|b| **b == b'}').count()..])
+}
+
 /// Whether a Chinese question follows the body in the same text: a program that logs a failure asks nothing.
 fn is_asked(after: &[u8]) -> bool {
-    let Some(close) = memchr::memchr(b'}', after) else { return false };
-    let text = &after[close..];
+    let Some(text) = behind_body(after) else { return false };
     if text.is_ascii() {
         return false;
     }

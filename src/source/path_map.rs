@@ -19,7 +19,7 @@ impl<V> Default for PathMap<V> {
 
 impl<V> PathMap<V> {
     /// The number of a path that has a value.
-    pub fn number(&self, path: &Path) -> Option<usize> {
+    fn number(&self, path: &Path) -> Option<usize> {
         let key = key(path);
         self.0.binary_search_by(|(other, _)| bytes(other).cmp(bytes(&key))).ok()
     }

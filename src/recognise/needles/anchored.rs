@@ -100,8 +100,9 @@ impl Needle {
     fn stands(&self, block: &[u8], anchor: usize) -> bool {
         let Some(start) = anchor.checked_sub(self.anchor_at) else { return false };
         let whole = match self.near.stands(block, start) {
-            Some(stands) => stands && (self.near.all || block[start..].starts_with(&self.text)),
-            None => block[start..].starts_with(&self.text),
+            Some(false) => false,
+            Some(true) if self.near.all => true,
+            _ => block[start..].starts_with(&self.text),
         };
         whole && self.check.passes(block, start, start + self.text.len())
     }
