@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::recognise::time::Millis;
+use crate::recognise::time::{Millis, Written};
 use crate::recognise::{Failure, FinishReason, Identity, Shape, Signal, Source};
 use crate::saved::is_default;
 
@@ -20,6 +20,9 @@ pub const WINDOW_LINES: u64 = 200;
 
 /// How far apart two lines about one failure are by their own times, at the most.
 const WINDOW_MILLIS: u64 = 15_000;
+
+/// How far apart an exception and the same one under another statement's line are: whoever catches it throws it on at once.
+const RETHROWN_MILLIS: u64 = 1_000;
 
 /// How many lines may stand between two prints of one success or one finish reason.
 const ECHO_LINES: u64 = 8;
@@ -60,7 +63,7 @@ struct Call {
     identity: Identity,
     line: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    time: Option<Millis>,
+    time: Option<Written>,
     shapes: Vec<Shape>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     message: Option<u64>,
@@ -90,7 +93,7 @@ struct Successes {
 
 impl Fold {
     /// Takes the signal of line `line`, which was written at `time`.
-    pub fn take(&mut self, signal: Signal, line: u64, time: Option<Millis>, tell: &mut dyn FnMut(Event)) {
+    pub fn take(&mut self, signal: Signal, line: u64, time: Option<Written>, tell: &mut dyn FnMut(Event)) {
         self.pass(line, tell);
         match signal {
             Signal::Failure(failure) => self.failure(&failure, line, time, tell),
@@ -113,7 +116,7 @@ impl Fold {
 
     /// What is held: counted when the log is at its end and nothing more comes.
     pub fn held(&self) -> impl Iterator<Item = Event> {
-        self.calls.iter().filter(|c| c.held).map(|c| Event::Failure(c.identity, c.time))
+        self.calls.iter().filter(|c| c.held).map(|c| Event::Failure(c.identity, millis(c.time)))
     }
 
     /// Whether nothing is remembered.
@@ -121,7 +124,7 @@ impl Fold {
         self.calls.is_empty() && self.finishes.is_empty()
     }
 
-    fn failure(&mut self, failure: &Failure, line: u64, time: Option<Millis>, tell: &mut dyn FnMut(Event)) {
+    fn failure(&mut self, failure: &Failure, line: u64, time: Option<Written>, tell: &mut dyn FnMut(Event)) {
         let at = match failure.source {
             Source::Told | Source::Guessed => self.told_again(failure, time).or_else(|| self.claimed(failure, time)),
             Source::Transport => self.shown_again(failure, time, |c| c.held),
@@ -139,18 +142,18 @@ impl Fold {
         call.message = call.message.or(failure.message);
         call.request = call.request.or(failure.request);
         if call.shapes.len() < SHAPES {
-            call.shapes.push(failure.shape);
+            call.shapes.extend(prints(failure));
         }
         if matches!(failure.source, Source::Told | Source::Guessed) && call.held {
             call.identity = failure.identity;
             call.held = false;
-            tell(Event::Failure(call.identity, time.or(call.time)));
+            tell(Event::Failure(call.identity, millis(time.or(call.time))));
         }
         answer(&mut call, failure, tell);
         self.calls.push_back(call);
     }
 
-    fn begin(&mut self, failure: &Failure, line: u64, time: Option<Millis>, tell: &mut dyn FnMut(Event)) {
+    fn begin(&mut self, failure: &Failure, line: u64, time: Option<Written>, tell: &mut dyn FnMut(Event)) {
         if self.calls.len() == CALLS {
             self.forget_first(tell);
         }
@@ -158,14 +161,14 @@ impl Fold {
             identity: failure.identity,
             line,
             time,
-            shapes: vec![failure.shape],
+            shapes: prints(failure).collect(),
             message: failure.message,
             request: failure.request,
             held: failure.source != Source::Told,
             answered: false,
         };
         if !call.held {
-            tell(Event::Failure(call.identity, time));
+            tell(Event::Failure(call.identity, millis(time)));
         }
         answer(&mut call, failure, tell);
         // Most logs have one call open, and there may be thousands of logs.
@@ -175,7 +178,7 @@ impl Fold {
 
     /// The call that this coded error was printed for before, by another layer. An HTTP failure since then, or the
     /// same shape again, means a new call.
-    fn told_again(&self, failure: &Failure, time: Option<Millis>) -> Option<usize> {
+    fn told_again(&self, failure: &Failure, time: Option<Written>) -> Option<usize> {
         for (at, call) in self.calls.iter().enumerate().rev() {
             if call.held && claims(failure, call, time) {
                 return None;
@@ -184,7 +187,7 @@ impl Fold {
                 && call.identity == failure.identity
                 && same_request(call, failure)
                 && near(call.time, time)
-                && !call.shapes.contains(&failure.shape);
+                && (!call.shapes.contains(&failure.shape) || rethrown(call, failure, time));
             if same {
                 return Some(at);
             }
@@ -193,12 +196,12 @@ impl Fold {
     }
 
     /// The HTTP failure that this coded error explains.
-    fn claimed(&self, failure: &Failure, time: Option<Millis>) -> Option<usize> {
+    fn claimed(&self, failure: &Failure, time: Option<Written>) -> Option<usize> {
         self.calls.iter().rposition(|call| call.held && claims(failure, call, time))
     }
 
     /// The call whose HTTP answer another line has shown before.
-    fn shown_again(&self, failure: &Failure, time: Option<Millis>, eligible: impl Fn(&Call) -> bool) -> Option<usize> {
+    fn shown_again(&self, failure: &Failure, time: Option<Written>, eligible: impl Fn(&Call) -> bool) -> Option<usize> {
         self.calls.iter().rposition(|call| {
             eligible(call)
                 && (call.identity == failure.identity
@@ -235,13 +238,13 @@ impl Fold {
     fn release_last(&mut self, tell: &mut dyn FnMut(Event)) {
         if let Some(at) = self.calls.iter().rposition(|c| c.held) {
             let call = self.calls.remove(at).expect("the index was just found");
-            tell(Event::Failure(call.identity, call.time));
+            tell(Event::Failure(call.identity, millis(call.time)));
         }
     }
 
     fn forget_first(&mut self, tell: &mut dyn FnMut(Event)) {
         if let Some(call) = self.calls.pop_front().filter(|c| c.held) {
-            tell(Event::Failure(call.identity, call.time));
+            tell(Event::Failure(call.identity, millis(call.time)));
         }
     }
 }
@@ -255,7 +258,7 @@ fn answer(call: &mut Call, failure: &Failure, tell: &mut dyn FnMut(Event)) {
 }
 
 /// Whether a coded error can be the reason of a held HTTP failure.
-fn claims(failure: &Failure, call: &Call, time: Option<Millis>) -> bool {
+fn claims(failure: &Failure, call: &Call, time: Option<Written>) -> bool {
     let status = match (call.identity, failure.status) {
         (Identity::Http(held, _), Some(told)) => held == told,
         _ => true,
@@ -275,8 +278,27 @@ fn agrees(a: Option<u64>, b: Option<u64>) -> bool {
     a.is_none() || b.is_none() || a == b
 }
 
-fn near(a: Option<Millis>, b: Option<Millis>) -> bool {
-    a.zip(b).is_none_or(|(a, b)| a.abs_diff(b) <= WINDOW_MILLIS)
+fn near(a: Option<Written>, b: Option<Written>) -> bool {
+    a.zip(b).is_none_or(|(a, b)| a.is_near(b, WINDOW_MILLIS))
+}
+
+/// What a line leaves of itself: its shape, and that under the line above.
+fn prints(failure: &Failure) -> impl Iterator<Item = Shape> {
+    [Some(failure.shape), below_head(failure)].into_iter().flatten()
+}
+
+fn below_head(failure: &Failure) -> Option<Shape> {
+    failure.head.map(|head| failure.shape ^ head.rotate_left(1))
+}
+
+/// Whether an exception of this call was caught, logged and thrown on: it is printed again, under another statement's line.
+fn rethrown(call: &Call, failure: &Failure, time: Option<Written>) -> bool {
+    let soon = || call.time.zip(time).is_some_and(|(a, b)| a.is_near(b, RETHROWN_MILLIS));
+    below_head(failure).is_some_and(|shape| !call.shapes.contains(&shape)) && soon()
+}
+
+fn millis(time: Option<Written>) -> Option<Millis> {
+    time.map(Written::millis)
 }
 
 #[cfg(test)]
@@ -295,12 +317,21 @@ mod tests {
             shape,
             message: None,
             request: None,
+            head: None,
         })
     }
 
     fn http(status: u32, shape: Shape, source: Source) -> Signal {
         let identity = Identity::Http(status, None);
-        Signal::Failure(Failure { identity, source, status: Some(status), shape, message: None, request: None })
+        Signal::Failure(Failure {
+            identity,
+            source,
+            status: Some(status),
+            shape,
+            message: None,
+            request: None,
+            head: None,
+        })
     }
 
     fn httpx(status: u32) -> Signal {
@@ -389,8 +420,8 @@ mod tests {
         let mut fold = Fold::default();
         let mut failures = 0;
         let mut tell = |e| failures += i32::from(matches!(e, Event::Failure(..)));
-        fold.take(told(1302, LOGGER), 1, Some(0), &mut tell);
-        fold.take(told(1302, TRACEBACK), 2, Some(60_000), &mut tell);
+        fold.take(told(1302, LOGGER), 1, Some(Written::At(0)), &mut tell);
+        fold.take(told(1302, TRACEBACK), 2, Some(Written::At(60_000)), &mut tell);
         assert_eq!(failures, 2);
     }
 
@@ -403,6 +434,26 @@ mod tests {
             fold.take(signal, line, None, &mut |e| answers += i32::from(e == Event::Answer(200)));
         }
         assert_eq!(answers, 3);
+    }
+
+    #[test]
+    fn an_exception_under_another_statement_is_the_one_that_was_thrown_on() {
+        let under = |head| match told(1302, TRACEBACK) {
+            Signal::Failure(f) => Signal::Failure(Failure { head, ..f }),
+            other => other,
+        };
+        let failures = |prints: &[(Option<u64>, Millis)]| {
+            let (mut fold, mut failures) = (Fold::default(), 0);
+            for (line, (head, at)) in (1..).zip(prints) {
+                let tell = &mut |e| failures += i32::from(matches!(e, Event::Failure(..)));
+                fold.take(under(*head), line, Some(Written::At(*at)), tell);
+            }
+            failures
+        };
+        assert_eq!(failures(&[(Some(1), 0), (Some(2), 20)]), 1);
+        assert_eq!(failures(&[(Some(1), 0), (Some(1), 20), (Some(2), 21)]), 2);
+        assert_eq!(failures(&[(Some(1), 0), (Some(2), 1_001)]), 2, "too late");
+        assert_eq!(failures(&[(None, 0), (None, 20)]), 2);
     }
 
     #[test]

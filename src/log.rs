@@ -202,15 +202,17 @@ impl Parser {
     ) {
         let Progress { lines, frames, context, fold, .. } = progress;
         let Framed::Whole(payload, frame) = frames.unwrap(line, line_bytes) else { return };
-        let mut written = None;
-        recogniser.read(&payload, *lines, context, &mut self.view, &mut |signal| {
-            let needed = matches!(signal, Signal::Failure(_));
-            if needed && written.is_none() {
-                written = frame
-                    .time
-                    .and_then(|t| time::in_text(t, &recogniser.zone))
-                    .or_else(|| time::of(&payload, &recogniser.zone))
-                    .or_else(|| times.before(start));
+        let mut stands = None;
+        recogniser.read(&payload, *lines, context, &mut self.view, &mut |mut signal| {
+            let mut written = None;
+            if let Signal::Failure(failure) = &mut signal {
+                let (time, head) = *stands.get_or_insert_with(|| {
+                    let framed = frame.time.and_then(|t| time::in_text(t, &recogniser.zone));
+                    let own = time::of(&payload, &recogniser.zone);
+                    let above = if own.is_none() { times.before(start) } else { None };
+                    (framed.or(own).or(above.map(|a| a.time)), above.and_then(|a| a.head))
+                });
+                (written, failure.head) = (time, head);
             }
             fold.take(signal, *lines, written, tell);
         });

@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
-use zai_exporter::recognise::time;
+use zai_exporter::recognise::time::{self, Written};
 
 /// The bytes as a line; and its first bytes as a moment and an offset, printed in the common forms.
 pub fn holds(data: &[u8]) {
     let zone = Offset::from_seconds(8 * 3_600).expect("it is an offset").to_time_zone();
-    if let Some(millis) = time::of(data, &zone) {
+    if let Some(millis) = time::of(data, &zone).map(Written::millis) {
         // What is told from digits is a time of years with four digits, or of as many seconds or milliseconds.
         assert!(Timestamp::from_millisecond(millis).is_ok(), "{millis}");
     }
@@ -32,6 +32,6 @@ fn printed(moment: Timestamp, seconds: i32, behind: &[u8]) {
         let read = time::of(&line, &TimeZone::UTC);
         let exact = form.contains("%.");
         let expected = if exact { moment.as_millisecond() } else { moment.as_second() * 1_000 };
-        assert_eq!(read, Some(expected), "{}", String::from_utf8_lossy(&line));
+        assert_eq!(read, Some(Written::At(expected)), "{}", String::from_utf8_lossy(&line));
     }
 }

@@ -58,7 +58,20 @@ impl Wording {
     /// Where the wording stands in `message`, which must be normalised: the shortest text that ends where the first one does, since
     /// the beginning of one (`API ${…} has been taken offline`) may stand before it (`/api/paas`).
     pub fn find(&self, message: &[u8]) -> Option<std::ops::Range<usize>> {
-        let mut found = self.find_from(message, 0)?;
+        self.find_shortest(message, 0)
+    }
+
+    /// The same of the first text that ends behind `at`: one may stand before it.
+    pub fn find_over(&self, message: &[u8], at: usize) -> Option<std::ops::Range<usize>> {
+        let mut found = self.find_shortest(message, 0)?;
+        while found.end <= at {
+            found = self.find_shortest(message, found.end)?;
+        }
+        Some(found)
+    }
+
+    fn find_shortest(&self, message: &[u8], from: usize) -> Option<std::ops::Range<usize>> {
+        let mut found = self.find_from(message, from)?;
         while let Some(shorter) = self.find_from(message, found.start + 1).filter(|later| later.end == found.end) {
             found = shorter;
         }
@@ -183,6 +196,10 @@ mod tests {
         let message = normalise(b"POST /api/paas failed: API x has been taken offline; the API too");
         let found = wording.find(&message).unwrap();
         assert_eq!(&message[found], b"apixhasbeentakenoffline");
+        let twice = normalise(b"API x has been taken offline, API yy has been taken offline");
+        let second = wording.find_over(&twice, 30).unwrap();
+        assert_eq!(&twice[second], b"apiyyhasbeentakenoffline");
+        assert_eq!(wording.find_over(&twice, twice.len()), None);
     }
 
     #[test]

@@ -91,6 +91,15 @@ impl Frames {
     }
 }
 
+/// A line without its frame, as it stands: escaped, if Docker wrote it, and perhaps a part.
+pub fn payload(line: &[u8]) -> &[u8] {
+    let docker = || line.strip_prefix(DOCKER).and_then(docker_end).map(|(text, _)| text);
+    match cri(line) {
+        Some((_, _, _, payload)) => payload,
+        None => docker().unwrap_or_else(|| compose(line)),
+    }
+}
+
 /// `2026-12-16T12:00:00.130211130Z stderr F payload`: time, stream, whether it is a part, payload.
 fn cri(line: &[u8]) -> Option<(&[u8], usize, bool, &[u8])> {
     let space = memchr(b' ', line.get(..40.min(line.len()))?)?;

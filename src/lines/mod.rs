@@ -8,7 +8,7 @@ mod ansi;
 mod frame;
 
 pub use ansi::strip as strip_ansi;
-pub use frame::{CRI_PART, DOCKER_END, Frame, Framed, Frames, is_docker_part};
+pub use frame::{CRI_PART, DOCKER_END, Frame, Framed, Frames, is_docker_part, payload};
 use memchr::{memchr, memchr_iter, memrchr};
 
 /// A line within a block.

@@ -135,6 +135,10 @@ impl Object {
             match view[i] {
                 b'}' | b')' => depth += 1,
                 b'{' | b'(' if depth > 0 => depth -= 1,
+                // The object of the key on the line above.
+                b'{' if in_error_object && view[..i].trim_ascii().is_empty() => {
+                    return Self { kind: Kind::Error, inner: i + 1, outer: i };
+                }
                 b'{' => return Self::opened(view, i),
                 b'(' if view[..i].ends_with(b"ChatError") => {
                     return Self { kind: Kind::Java, inner: i + 1, outer: i - 9 };
@@ -150,29 +154,25 @@ impl Object {
     }
 
     fn opened(view: &[u8], brace: usize) -> Self {
-        let before = trim_end(&view[..brace]);
-        let key = [b":".as_slice(), b"=>", b"="].iter().find_map(|separator| before.strip_suffix(*separator));
-        let Some(key) = key else {
+        let Some(key_start) = error_key(&view[..brace]) else {
             return Self { kind: Kind::Plain, inner: brace + 1, outer: brace };
         };
-        let key = trim_end(key);
-        let bare = key.strip_suffix(b"\"").or_else(|| key.strip_suffix(b"'"));
-        let quoted = bare.is_some();
-        let key = bare.unwrap_or(key);
-        let is_error = key.ends_with(b"error") && !key[..key.len() - 5].last().is_some_and(u8::is_ascii_alphanumeric);
-        if !is_error {
-            return Self { kind: Kind::Plain, inner: brace + 1, outer: brace };
-        }
         // The body starts with the brace that holds `error`, where it is on the same line.
-        let key_start = (key.len() - 5).saturating_sub(usize::from(quoted));
         let near = key_start.saturating_sub(256);
         let outer = view[near..key_start].iter().rposition(|b| *b == b'{').map_or(key_start, |at| near + at);
         Self { kind: Kind::Error, inner: brace + 1, outer }
     }
 }
 
-fn trim_end(text: &[u8]) -> &[u8] {
-    text.trim_ascii_end()
+/// Where the key `error` starts that a value is behind which `before` ends at: `"error": `, `error=`, `'error' => `, `[error] => `.
+pub fn error_key(before: &[u8]) -> Option<usize> {
+    let before = before.trim_ascii_end();
+    let key =
+        [b":".as_slice(), b"=>", b"="].iter().find_map(|separator| before.strip_suffix(*separator))?.trim_ascii_end();
+    let bare = [b"\"".as_slice(), b"'", b"]"].iter().find_map(|quote| key.strip_suffix(*quote));
+    let word = bare.unwrap_or(key).strip_suffix(b"error")?;
+    let whole = !word.last().is_some_and(u8::is_ascii_alphanumeric);
+    whole.then(|| word.len().saturating_sub(usize::from(bare.is_some())))
 }
 
 /// Whether the object says `"success":false` behind `end`.
@@ -197,10 +197,12 @@ fn message<'a>(view: &'a [u8], object: &Object, at: usize, end: usize) -> Option
     let before = view.get(object.inner..at).unwrap_or(b"");
     let find = |text: &[u8], base: usize, last: bool| {
         let hits = MESSAGES.iter().filter_map(|(key, finder)| {
-            let hit = if last { memmem::rfind(text, key) } else { finder.find(text) };
+            let is_key = |at: &usize| value::separator(&view[base + at + key.len()..]).is_some();
+            // The text behind the key may speak of messages, too.
+            let hit =
+                if last { memmem::rfind_iter(text, key).find(is_key) } else { finder.find_iter(text).find(is_key) };
             hit.map(|at| (base + at, key.len()))
         });
-        let hits = hits.filter(|(at, len)| value::separator(&view[at + len..]).is_some());
         if last { hits.max() } else { hits.min() }
     };
     let closes = behind.iter().position(|b| matches!(b, b'}' | b')')).unwrap_or(behind.len());
@@ -291,11 +293,18 @@ mod tests {
         );
         assert_eq!(one(r#"{"code":1001,"msg":"m","success":false}"#), (1001, Form::Envelope, some("m")));
         assert_eq!(one(r#"400: {"code":"1210","message":"m"}"#), (1210, Form::Object, some("m")));
+        assert_eq!(one(r#"{"message":"x messages y","code":"1214"}"#), (1214, Form::Object, some("x messages y")));
         assert_eq!(one("{ error: { message: 'm', code: '1113' } },"), (1113, Form::ErrorObject, some("m")));
         assert_eq!(one("error=ChatError(code=1113, message=no money)"), (1113, Form::JavaError, some("no money")));
         assert_eq!(one("[1214][prompt m][2026]"), (1214, Form::Bracket, some("prompt m")));
         assert_eq!(one(r#"{"error"=>{"code"=>"1100", "message"=>"m"}}"#), (1100, Form::ErrorObject, some("m")));
         assert_eq!(one("            [code] => 1302").0, 1302);
+        for head in ["\"error\": ", "error=", "'error' => ", "[error] => ", "x.error:", "error :"] {
+            assert_eq!(error_key(head.as_bytes()).map(|at| head[at..].contains("error")), Some(true), "{head}");
+        }
+        for head in ["terror: ", "errors: ", "\"error\" ", "error"] {
+            assert_eq!(error_key(head.as_bytes()), None, "{head}");
+        }
         assert_eq!(one("failed type=APIError code=1305 param=None"), (1305, Form::Field, None));
         assert_eq!(one(r#"Error { code: Some("1302"), message: "m" }"#).0, 1302);
     }

@@ -147,6 +147,8 @@ fn client_error(view: &[u8]) -> Option<u32> {
         .or_else(|| behind(b"status code "))
         .or_else(|| behind(b"responded with status "))
         .or_else(|| behind(b"status code: "))
+        // `Server returned HTTP response code: 400 for URL: https://…` (Java)
+        .or_else(|| behind(b"response code: "))
         .or_else(|| error(b"status "))
         // `Error: 400 API x has been taken offline` (openai-node)
         .or_else(|| error(b"Error: "))
@@ -177,19 +179,20 @@ pub fn answer_below(view: &[u8], lines: u64) -> Option<Answer> {
     // curl's `returned error: 429`, wget's `awaiting response... 429 Too Many Requests`.
     let failed = behind(view, b"returned error: ").or_else(|| behind(view, b"awaiting response... ")).and_then(status);
     // mitmproxy's `<< 429 Too Many Requests` and `<< HTTP/2.0 429 Too Many Requests`.
-    let shown = || behind(view, b"<< ").and_then(|after| status(after).or_else(|| http_version(after)));
+    let shown =
+        || behind(view, b"<< ").and_then(|after| status(after).or_else(|| http_version(after))).filter(|s| *s >= 200);
     // `HTTP 400 …`, urllib's `HTTP Error 429: …`, .NET's `Response status code does not indicate success: 401 (Unauthorized).`
     let told = || {
         let texts = [b"HTTP ".as_slice(), b"HTTP Error ", b"does not indicate success: "];
         texts.iter().find_map(|text| behind(view, text).and_then(status).filter(|s| is_error(*s)))
     };
-    let failed = failed.or_else(shown).or_else(told);
+    let failed = failed.or_else(told);
     // .NET's `Received HTTP response headers after 130.2113ms - 404`.
     let received = || {
         let after = behind(view, b"Received HTTP response headers after ")?;
         status(&after[memmem::find(&after[..after.len().min(32)], b"ms - ")? + 5..])
     };
-    if let Some(status) = failed.filter(|s| *s >= 400).or_else(received) {
+    if let Some(status) = failed.filter(|s| *s >= 400).or_else(received).or_else(shown) {
         return (lines <= NEXT_LINES).then_some(Answer { status, by: By::Transport });
     }
     // `curl -v`, whose own headers stand between.
@@ -292,6 +295,7 @@ mod tests {
             ("429, message='Too Many', url='https://api.z.ai/x'", (429, Derived)),
             ("<-- 401 https://api.z.ai/x (84ms)", (401, Transport)),
             ("Request failed with status code 429 https://api.z.ai", (429, Derived)),
+            ("Server returned HTTP response code: 400 for URL: https://api.z.ai/x", (400, Derived)),
             ("upstream \"https://api.z.ai/x\" returned status 504 in 113ms", (504, Derived)),
             ("POST https://api.z.ai/x failed: Error: 400 API x has been taken offline", (400, Derived)),
             ("84 10.2.0.8 TCP_MISS/401 512 POST https://api.z.ai/x - HIER_DIRECT/1.2.3.4 -", (401, Transport)),
@@ -324,7 +328,7 @@ mod tests {
         assert_eq!(below("< HTTP/2 401"), Some((401, 40)));
         assert_eq!(below("< HTTP/1.1 200 OK\r"), Some((200, 40)));
         assert_eq!(below("< HTTP/1.1 100 Continue"), None);
-        assert_eq!(below("    << 200 OK 98b"), None);
+        assert_eq!(below("    << HTTP/2.0 200 OK 1.3k"), Some((200, 2)));
         assert_eq!(below("a < HTTP/2 401"), None);
     }
 

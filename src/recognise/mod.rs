@@ -6,6 +6,7 @@ mod body;
 mod evidence;
 mod find;
 mod finish;
+pub mod head;
 mod http;
 mod needles;
 mod prompt;
@@ -61,8 +62,8 @@ const CAUSE_LINES: u64 = 3;
 /// How the line before a cause ends (Tomcat's, and instructor's).
 const CAUSES: [&[u8]; 2] = [b"with root cause", b"<last_exception>"];
 
-/// How .NET prints an inner exception.
-const INNER: &[u8] = b"---> ";
+/// How a line begins behind which .NET prints an inner exception, and Laravel the exception that it logged.
+const INNER: [&[u8]; 2] = [b"---> ", b"{\"exception\":\"[object] ("];
 
 /// What a cause adds to a line's layer: more than escapes ever do.
 const CAUSE: usize = 32;
@@ -129,6 +130,8 @@ pub struct Failure {
     pub message: Option<u64>,
     /// A hash of the vendor's request id.
     pub request: Option<u64>,
+    /// Where the line has no time of its own: which statement printed the one above that has one, if that speaks of a failure.
+    pub head: Option<u64>,
 }
 
 /// What earlier lines of a log have to do with the next one. Committed with the log's position.
@@ -145,10 +148,13 @@ pub struct Context {
     cause: Option<u64>,
     /// The time of the last line that had one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time: Option<time::Millis>,
+    pub time: Option<time::Written>,
     /// How many bytes ago that line started.
     #[serde(default, skip_serializing_if = "is_default")]
     pub time_ago: u64,
+    /// Which statement printed it, if it speaks of a failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<u64>,
 }
 
 /// The recogniser of one configuration.
@@ -194,10 +200,13 @@ impl Recogniser {
             return;
         }
         let Seen { text: view, lower } = view.of(line, &self.prompts);
-        let marks = evidence::marks(view, lower, |host| self.is_host(host));
+        let mut marks = evidence::marks(view, lower, |host| self.is_host(host));
         let in_error_object = context.error_object.is_some_and(|at| number.saturating_sub(at) <= OBJECT_LINES);
         let known = context.vendor.is_some_and(|at| number.saturating_sub(at) <= CONTEXT_LINES);
         let requested = context.request.map(|at| number.saturating_sub(at));
+        // A body alone on the line below a request is its answer.
+        let answers = requested == Some(1) && view.starts_with(b"{") && !marks.foreign();
+        marks.vendor |= answers;
         let reading = Reading {
             recogniser: self,
             view,
@@ -226,7 +235,7 @@ impl Recogniser {
             context.error_object = Some(number);
         }
         if CAUSES.iter().any(|cause| view.trim_ascii_end().ends_with(cause))
-            || view.trim_ascii_start().starts_with(INNER)
+            || INNER.iter().any(|inner| view.trim_ascii_start().starts_with(inner))
         {
             context.cause = Some(number);
         }
@@ -251,14 +260,13 @@ fn escapes(line: &[u8]) -> usize {
     key.map_or(0, |at| line[..at].iter().rev().take_while(|b| **b == b'\\').count())
 }
 
-/// Whether a line ends with the head of an error object: its code is on one of the next lines.
+/// Whether a line ends with the head of an error object: its code is on one of the next lines. PHP prints `[error] => Array`, or
+/// `'error' =>`.
 fn opens_error_object(view: &[u8]) -> bool {
-    let Some(head) = view.trim_ascii_end().strip_suffix(b"{") else { return false };
-    let head = head.trim_ascii_end();
-    let Some(key) = head.strip_suffix(b":").or_else(|| head.strip_suffix(b"=")) else { return false };
-    let key = key.trim_ascii_end();
-    let key = key.strip_suffix(b"\"").or_else(|| key.strip_suffix(b"'")).unwrap_or(key);
-    key.ends_with(b"error") && !key[..key.len() - 5].last().is_some_and(u8::is_ascii_alphanumeric)
+    let head = view.trim_ascii_end();
+    let opens = head.strip_suffix(b"{").or_else(|| head.strip_suffix(b"Array"));
+    let head = opens.unwrap_or(head);
+    (opens.is_some() || head.ends_with(b"=>")) && body::error_key(head).is_some()
 }
 
 /// One line being read.
@@ -355,7 +363,12 @@ impl Reading<'_> {
     }
 
     fn coded(&self, verdict: &mut dyn FnMut(Verdict)) {
-        let request = request_id(self.view);
+        let requests: Vec<(usize, u64)> = request_ids(self.view).collect();
+        // Of several the one behind it is its own.
+        let request_of = |coded: &Coded<'_>| {
+            let own = requests.iter().find(|(at, _)| *at > coded.end).or_else(|| requests.last());
+            own.map(|(_, id)| *id)
+        };
         let mut left = CODES;
         let mut weigh = |coded: Coded<'_>, request| {
             if left > 0 {
@@ -363,10 +376,10 @@ impl Reading<'_> {
                 verdict(self.weigh(coded, request));
             }
         };
-        body::codes(self.view, self.in_error_object, |coded| weigh(coded, request));
+        body::codes(self.view, self.in_error_object, |coded| weigh(coded, request_of(&coded)));
         body::brackets(self.view, |coded, id| {
             let id = id.filter(|id| is_vendor_id(id)).map(xxh3_64);
-            weigh(coded, id.or(request));
+            weigh(coded, id.or_else(|| request_of(&coded)));
         });
     }
 
@@ -408,6 +421,7 @@ impl Reading<'_> {
                 shape: self.shape(coded.start, coded.form),
                 message: said.filter(|(m, _)| m.whole).map(|(_, said)| xxh3_64(&said)),
                 request,
+                head: None,
             }),
             LOOKS_ALIKE.. if evidence.quoted => Verdict::Quoted,
             LOOKS_ALIKE.. => Verdict::LooksAlike,
@@ -439,6 +453,10 @@ impl Reading<'_> {
         if coded.number >= 1_000 || catalogue.business(coded.number).is_some() {
             return Identity::Business(coded.number);
         }
+        // A gateway puts the status there, and the API's own words into its message.
+        if let Some(row) = coded.message.and_then(|m| self.recogniser.texts.business(m.text, catalogue)) {
+            return Identity::Business(row.code);
+        }
         let text = coded.message.map(|m| normalise(m.text)).unwrap_or_default();
         // "Terminal account anomaly" holds "Account anomaly": the longer text is meant.
         let whole = |r: &&Row| {
@@ -456,13 +474,14 @@ impl Reading<'_> {
         self.said.get_or_init(all).contains(&code)
     }
 
-    /// What texts alone tell: those that identify a row, or all if the line is the API's. Others are guesses, and only where a status that
-    /// the row may have is printed before them.
+    /// What texts alone tell: those that identify a row, or all if the line is the API's. On a line that names its models the others need a
+    /// status of their row before them; on any other line they are guesses, and need one too.
     fn texts(&self, source: Source, taken: &mut Vec<Failure>) {
         let catalogue = &self.recogniser.catalogue;
         let status = |start| http::status_before(self.view, start);
         let guessed = source == Source::Guessed;
-        for found in self.recogniser.texts.find(self.view, guessed || self.marks.vendor) {
+        let likely = self.marks.hint && !self.marks.foreign();
+        for found in self.recogniser.texts.find(self.view, guessed || likely || self.marks.vendor) {
             let row = &catalogue.rows()[found.row];
             let evidence = Evidence {
                 form: Form::Text,
@@ -476,7 +495,8 @@ impl Reading<'_> {
                 line: self.marks,
                 context: false,
             };
-            if evidence.weight() < ENOUGH || guessed && (found.strong || !evidence.status) {
+            let known = found.strong || self.marks.vendor;
+            if evidence.weight() < ENOUGH || guessed && found.strong || !known && !evidence.status {
                 continue;
             }
             let identity = if found.is_http(catalogue) {
@@ -485,7 +505,7 @@ impl Reading<'_> {
                 Identity::Business(row.code)
             };
             let (status, shape) = (status(found.start), self.shape(found.start, Form::Text));
-            add(taken, Failure { identity, source, status, shape, message: None, request: None });
+            add(taken, Failure { identity, source, status, shape, message: None, request: None, head: None });
         }
     }
 
@@ -507,13 +527,16 @@ impl Reading<'_> {
     /// A failure without code and text: its shape is that of the whole line.
     fn bare(&self, identity: Identity, source: Source, status: Option<u32>) -> Failure {
         let shape = self.shape(self.view.len(), Form::Field);
-        Failure { identity, source, status, shape, message: None, request: None }
+        Failure { identity, source, status, shape, message: None, request: None, head: None }
     }
 }
 
-/// One line tells of one failure of a kind, however often it repeats it.
+/// One line tells of one failure of a kind, however often it repeats it; request ids tell several apart.
 fn add(taken: &mut Vec<Failure>, new: Failure) {
-    match taken.iter_mut().find(|old| old.identity == new.identity) {
+    let same = |old: &&mut Failure| {
+        old.identity == new.identity && old.request.zip(new.request).is_none_or(|(old, new)| old == new)
+    };
+    match taken.iter_mut().find(same) {
         Some(old) => {
             old.message = old.message.or(new.message);
             old.request = old.request.or(new.request);
@@ -580,15 +603,15 @@ fn is_prompt(view: &[u8]) -> bool {
     view.starts_with(b"> ") && view.trim_ascii_end().ends_with(b"?")
 }
 
-/// The vendor's request id behind `request_id` and its like.
-fn request_id(view: &[u8]) -> Option<u64> {
-    find::EQUEST.find_iter(view).find_map(|at| {
+/// The vendor's request ids behind `request_id` and its like, and where these keys stand.
+fn request_ids(view: &[u8]) -> impl Iterator<Item = (usize, u64)> {
+    find::EQUEST.find_iter(view).filter_map(|at| {
         let key = &view[at + 6..];
         let after = ["_id", "Id", "-id", "ID"].iter().find_map(|k| key.strip_prefix(k.as_bytes()))?;
         let value = &after[value::separator(after)?..];
         let value = &value[value::quotes(value)..];
         let len = value.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')).count();
-        is_vendor_id(&value[..len]).then(|| xxh3_64(&value[..len]))
+        is_vendor_id(&value[..len]).then(|| (at, xxh3_64(&value[..len])))
     })
 }
 

@@ -65,7 +65,7 @@ impl Prompts {
             let request = (KEYS.len()..KEYS.len() + REQUESTS.len()).contains(&which);
             let span = value_span(line, word.end(), request);
             let speaker = SPEAKERS.iter().any(|s| s.as_bytes() == &lower[word.range()]);
-            let span = span.or_else(|| speaker.then(|| turn_span(line, word.end())).flatten());
+            let span = span.or_else(|| speaker.then(|| turn_span(line, word.range())).flatten());
             if let Some(span) = span {
                 done = span.end;
                 spans.push(span);
@@ -136,8 +136,12 @@ fn bracketed(line: &[u8], at: usize, open: u8, close: u8) -> usize {
     line.len()
 }
 
-/// `User: …` to the end of the line, unless the line speaks of a failure before it.
-fn turn_span(line: &[u8], end: usize) -> Option<Range<usize>> {
+/// `User: …` to the end of the line, unless the line speaks of a failure before it; and `user> …`.
+fn turn_span(line: &[u8], word: Range<usize>) -> Option<Range<usize>> {
+    let end = word.end;
+    if word.start == 0 && line[end..].starts_with(b"> ") {
+        return Some(end + 1..line.len());
+    }
     // `answer text:`, `user said:`
     let more =
         MORE.iter().find(|m| line[end..].len() > m.len() && line[end..][..m.len()].eq_ignore_ascii_case(m.as_bytes()));
@@ -182,6 +186,7 @@ mod tests {
     fn a_turn_of_a_conversation_runs_to_the_end_of_the_line() {
         assert_eq!(cut("12:00 INFO User: why 1113?"), "12:00 INFO User:…");
         assert_eq!(cut("用户：为什么"), "用户：…");
+        assert_eq!(cut("user> why 1113?"), "user>…");
         assert_eq!(cut("ERROR user: alice failed"), "ERROR user: alice failed");
         assert_eq!(cut("(channel id 1, user id: 1): x"), "(channel id 1, user id: 1): x");
     }

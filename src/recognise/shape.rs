@@ -143,12 +143,35 @@ fn quoted(head: &[u8], at: usize, kept: &mut Hash) -> usize {
         return 1;
     };
     let after = head[at + len + 2..].trim_ascii_start();
-    if matches!(after.first(), Some(b':')) {
+    // `MCP server "reader": failed` names what it failed for.
+    let is_key = || matches!(head[..at].trim_ascii_end().last(), None | Some(b'{' | b',' | b'['));
+    if matches!(after.first(), Some(b':')) && is_key() {
         kept.extend_from_slice(&head[at..at + len + 2]);
     } else {
         kept.push(head[at]);
+        if tells_the_statement(&head[..at]) {
+            statement(&head[at + 1..at + 1 + len], kept);
+        }
     }
     len + 2
+}
+
+/// Keys of structured lines whose values a program's statement sets.
+const STATEMENTS: [&[u8]; 4] = [b"\"msg\"", b"\"event\"", b"\"type\"", b"\"logger\""];
+
+/// Whether `before` ends with such a key.
+fn tells_the_statement(before: &[u8]) -> bool {
+    let key = before.trim_ascii_end().strip_suffix(b":").map(<[u8]>::trim_ascii_end);
+    key.is_some_and(|key| STATEMENTS.iter().any(|k| key.ends_with(k)))
+}
+
+/// The first words of such a value: further ones are often what failed.
+fn statement(value: &[u8], kept: &mut Hash) {
+    let words = value.split(|b| CLASS[usize::from(*b)] & WITHIN == 0).filter(|w| !w.is_empty());
+    for text in words.take(4) {
+        kept.push(b' ');
+        kept.extend_from_slice(stem(text, word(text).1));
+    }
 }
 
 #[cfg(test)]
@@ -164,8 +187,10 @@ mod tests {
         assert!(same("2026-08-10 08:54:07,768 [Thread-1] ERROR x: ", "2026-01-17 18:00:00,001 [Thread-22] ERROR x: "));
         assert!(same("| 2025e59bb346 | relay error (user id: 1): ", "| 77aa0b346 | relay error (user id: 2): "));
         assert!(same(r#"{"model": "glm-4.5", "ms": 12, "error": ""#, r#"{"model": "glm-5", "ms": 99, "error": ""#));
+        assert!(same(r#"{"msg":"try 1 failed","error":""#, r#"{"msg":"try 12 failed","error":""#));
         assert!(same("user=alice err=", "user=bob err="));
         assert!(same("ERROR task-a ", "ERROR task-b "));
+        assert!(same("tool \"reader\": failed: ", "tool \"writer\": failed: "));
         assert!(same("GET https://api.z.ai/a/1 \"", "POST https://api.z.ai/b \""));
         assert!(same("Evaluating:  12%|█▏        | 6/50 ", "Evaluating:  94%|█████▎  | 47/50 "));
     }
@@ -176,5 +201,6 @@ mod tests {
         assert!(!same("  code: ", "    code: "));
         assert!(!same("POST https://api.z.ai/a failed ", "POST https://api.z.ai/a gave up "));
         assert!(!same("x ERROR chat failed: ", ""));
+        assert!(!same(r#"{"msg":"chat failed","error":""#, r#"{"msg":"request failed","error":""#));
     }
 }

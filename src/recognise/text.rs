@@ -5,7 +5,7 @@ use std::ops::Range;
 use aho_corasick::AhoCorasick;
 
 use super::evidence::speaks_of_failure;
-use crate::catalogue::{Catalogue, Category, Wording, normalise_mapped};
+use crate::catalogue::{Catalogue, Category, Row, Wording, normalise_mapped};
 
 /// How much of a line around a hit is compared with the wording, in bytes.
 const AROUND: Range<usize> = 512..1_536;
@@ -86,6 +86,12 @@ impl Texts {
         found
     }
 
+    /// The row of a business code that a message identifies by its text alone.
+    pub fn business<'a>(&self, message: &[u8], catalogue: &'a Catalogue) -> Option<&'a Row> {
+        let found = self.find(message, false);
+        found.iter().map(|f| &catalogue.rows()[f.row]).find(|row| row.category != Category::Http)
+    }
+
     /// The rows whose texts `view` holds: identifying ones anywhere, others where a client prints a message.
     pub fn rows<'a>(&'a self, view: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
         self.all(view, true).filter(|f| f.strong || is_message(view, f.start)).map(|f| f.row)
@@ -139,7 +145,7 @@ fn whole(view: &[u8], hit: usize, wording: &Wording) -> Option<(usize, usize)> {
         text.push(byte);
         places.push(from + at);
     });
-    let range = wording.find(&text)?;
+    let range = wording.find_over(&text, places.partition_point(|at| *at < hit))?;
     let start = places[range.start];
     Some((if wording.opens_with_placeholder() { placeholder_start(view, start) } else { start }, range.len()))
 }
@@ -188,7 +194,8 @@ fn is_behind_code(quoted: &[u8], before: &[u8]) -> bool {
     };
     let Some(code) = cell.or_else(key) else { return false };
     let digits = code.iter().rev().take_while(|b| b.is_ascii_digit()).count();
-    let word = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    // A key may be longer: `'error.glm.1301': '…'`.
+    let word = |b: &u8| b.is_ascii_alphanumeric() || cell.is_some() && matches!(b, b'-' | b'_' | b'.');
     digits == 4 && !code[..code.len() - digits].last().is_some_and(word)
 }
 
@@ -209,12 +216,19 @@ fn is_bullet(before: &[u8]) -> bool {
     matches!(before.trim_ascii(), b"-" | b"*" | b">" | b"#" | b"\xE2\x8E\xBF" | b"|")
 }
 
+/// What messages stand behind.
+const MESSAGE_KEYS: [&str; 9] =
+    ["message", "msg", "reason", "detail", "details", "description", "信息", "原因", "详情"];
+
 fn message_key(before: &[u8]) -> bool {
     let key = before.trim_ascii_end();
     // PHP prints `[message] => …`.
-    let key = strip_end(key, &[":", "=>", "="]).trim_ascii_end();
+    let key = strip_end(key, &[":", "：", "=>", "="]).trim_ascii_end();
     let key = strip_end(strip_end(key, &["]"]), &["\"", "'"]);
-    ["message", "msg", "reason", "detail", "details", "description"].iter().any(|k| key.ends_with(k.as_bytes()))
+    let ends = |word: &str| {
+        key.len().checked_sub(word.len()).is_some_and(|at| key[at..].eq_ignore_ascii_case(word.as_bytes()))
+    };
+    MESSAGE_KEYS.iter().any(|word| ends(word))
 }
 
 /// Whether `text` ends with an HTTP status of an error.
@@ -276,6 +290,7 @@ mod tests {
         assert_eq!(code(r#"errors: {"1000":"x","1301":"系统检测到输入或生成内容可能包含不安全或敏感内容"}"#), None);
         assert_eq!(code(r#"src/errors.ts:14:  1301: "系统检测到输入或生成内容可能包含不安全或敏感内容","#), None);
         assert_eq!(code(r#"Error 1301: "系统检测到输入或生成内容可能包含不安全或敏感内容""#), Some(1301));
+        assert_eq!(code(r"+  'error.glm.1301': '系统检测到输入或生成内容可能包含不安全或敏感内容',"), None);
         assert!(!is_behind_code(b"app-1 |", b"app-1 |") && !is_behind_code(b"at 12.1113 |", b"at 12.1113 |"));
         assert!(!is_behind_code(b"\"1113:", b"\"1113:"), "the code and its message in one text");
         assert_eq!(code("INFO docs say Rate limit reached for requests means 1302"), None);

@@ -3,9 +3,48 @@
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{Offset, TimeZone};
 use memchr::memmem;
+use serde::{Deserialize, Serialize};
 
 /// Milliseconds since the epoch.
 pub type Millis = i64;
+
+/// When a line was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Written {
+    /// By a time with its offset from UTC.
+    At(Millis),
+    /// By a time without one, taken for that of the exporter's zone.
+    Local {
+        /// Wrong by the difference of the zones where the writer's is another.
+        local: Millis,
+    },
+}
+
+/// What the offsets of all zones are multiples of (IANA database, since 1972).
+const OFFSETS: u64 = 15 * 60 * 1_000;
+
+/// How far apart the offsets of two zones are at the most: UTC+14 and UTC-12.
+const ZONES: u64 = 26 * 3_600 * 1_000;
+
+impl Written {
+    /// Milliseconds since the epoch.
+    pub fn millis(self) -> Millis {
+        match self {
+            Self::At(millis) | Self::Local { local: millis } => millis,
+        }
+    }
+
+    /// Whether two lines of one log may have been written so close to each other. Of a time without an offset and one with it only the
+    /// minutes within a quarter of an hour are compared: a logger may write the one in its own zone and the other in UTC.
+    pub fn is_near(self, other: Self, millis: u64) -> bool {
+        let apart = self.millis().abs_diff(other.millis());
+        match (self, other) {
+            (Self::At(_), Self::At(_)) | (Self::Local { .. }, Self::Local { .. }) => apart <= millis,
+            _ => apart <= ZONES + millis && (apart + millis) % OFFSETS <= 2 * millis,
+        }
+    }
+}
 
 /// How much of a line is looked at for a time at its head.
 const HEAD: usize = 96;
@@ -14,34 +53,34 @@ const HEAD: usize = 96;
 const KEYS: [&[u8]; 6] = [b"\"timestamp\"", b"\"time\"", b"\"ts\"", b"\"@timestamp\"", b"timestamp=", b"time="];
 
 /// The time of a line: from its head, or from a key of a structured line. Times without an offset are of `zone`.
-pub fn of(line: &[u8], zone: &TimeZone) -> Option<Millis> {
+pub fn of(line: &[u8], zone: &TimeZone) -> Option<Written> {
     in_text(&line[..line.len().min(HEAD)], zone).or_else(|| keyed(line, zone))
 }
 
 /// The first time in `text`.
-pub fn in_text(text: &[u8], zone: &TimeZone) -> Option<Millis> {
+pub fn in_text(text: &[u8], zone: &TimeZone) -> Option<Written> {
     let mut at = 0;
     while at + 19 <= text.len() {
         let rest = &text[at..];
         let fresh = at == 0 || !text[at - 1].is_ascii_digit();
         if rest[0].is_ascii_digit()
             && fresh
-            && let Some(millis) = iso(rest, zone).or_else(|| nginx(rest, zone))
+            && let Some(written) = iso(rest, zone).or_else(|| nginx(rest, zone))
         {
-            return Some(millis);
+            return Some(written);
         }
         at += 1;
     }
     None
 }
 
-fn keyed(line: &[u8], zone: &TimeZone) -> Option<Millis> {
+fn keyed(line: &[u8], zone: &TimeZone) -> Option<Written> {
     KEYS.iter().find_map(|key| {
         let at = memmem::find(line, key)? + key.len();
         let rest = line[at..].trim_ascii_start();
         let rest = rest.strip_prefix(b":").unwrap_or(rest).trim_ascii_start();
         let quoted = rest.strip_prefix(b"\"");
-        quoted.map_or_else(|| epoch(rest), |text| in_text(&text[..text.len().min(40)], zone))
+        quoted.map_or_else(|| epoch(rest).map(Written::At), |text| in_text(&text[..text.len().min(40)], zone))
     })
 }
 
@@ -57,7 +96,7 @@ fn epoch(text: &[u8]) -> Option<Millis> {
 }
 
 /// `2026-08-10 08:54:07,768`, `2026-08-10T08:54:07.768Z`, `2025/03/24 - 19:30:16`, with or without an offset.
-fn iso(text: &[u8], zone: &TimeZone) -> Option<Millis> {
+fn iso(text: &[u8], zone: &TimeZone) -> Option<Written> {
     let separator = *text.get(4)?;
     if !matches!(separator, b'-' | b'/') || text.get(7) != Some(&separator) {
         return None;
@@ -68,7 +107,7 @@ fn iso(text: &[u8], zone: &TimeZone) -> Option<Millis> {
 }
 
 /// `26/Sep/2026:12:00:00 +0800`.
-fn nginx(text: &[u8], zone: &TimeZone) -> Option<Millis> {
+fn nginx(text: &[u8], zone: &TimeZone) -> Option<Written> {
     const MONTHS: &[u8] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
     if text.get(2) != Some(&b'/') || text.get(6) != Some(&b'/') || text.get(11) != Some(&b':') {
         return None;
@@ -84,16 +123,21 @@ fn date(year: i64, month: i64, day: i64) -> Option<Date> {
 }
 
 /// `08:54:07,768 +0800` behind a date.
-fn clock(date: Date, text: &[u8], zone: &TimeZone) -> Option<Millis> {
+fn clock(date: Date, text: &[u8], zone: &TimeZone) -> Option<Written> {
     if text.get(2) != Some(&b':') || text.get(5) != Some(&b':') {
         return None;
     }
     let small = |range: std::ops::Range<usize>| decimal(text.get(range)?).and_then(|n| i8::try_from(n).ok());
     let time = Time::new(small(0..2)?, small(3..5)?, small(6..8)?.min(59), 0).ok()?;
     let (millis, len) = fraction(&text[8..]);
-    let zone = offset(text[8 + len..].trim_ascii_start()).map_or_else(|| zone.clone(), Offset::to_time_zone);
-    let stamp = zone.to_ambiguous_timestamp(DateTime::from_parts(date, time)).compatible().ok()?;
-    Some(stamp.as_millisecond() + millis)
+    let moment = DateTime::from_parts(date, time);
+    match offset(text[8 + len..].trim_ascii_start()) {
+        Some(offset) => Some(Written::At(offset.to_timestamp(moment).ok()?.as_millisecond() + millis)),
+        None => {
+            let stamp = zone.to_ambiguous_timestamp(moment).compatible().ok()?;
+            Some(Written::Local { local: stamp.as_millisecond() + millis })
+        }
+    }
 }
 
 /// `.768` or `,768…` as milliseconds, and its length.
@@ -143,9 +187,36 @@ mod tests {
             r#"{"level":50,"time":1786323247768,"pid":15083}"#,
             r#"{"level":"x","ts":1786323247.768}"#,
         ] {
-            let millis = of(line.as_bytes(), &shanghai).unwrap_or_default();
+            let millis = of(line.as_bytes(), &shanghai).map(Written::millis).unwrap_or_default();
             assert_eq!(millis / 1_000, 1_786_323_247, "{line}");
         }
+    }
+
+    #[test]
+    fn zones_do_not_set_one_moment_apart() {
+        let moment = 1_786_323_247_768;
+        let near = |a: Written, b: Written| a.is_near(b, 15_000) && b.is_near(a, 15_000);
+        let local = |minutes: i64, seconds: i64| Written::Local { local: moment + (60 * minutes + seconds) * 1_000 };
+        for minutes in [0, 60, 8 * 60, -8 * 60, 5 * 60 + 45, -(3 * 60 + 30), 26 * 60, -26 * 60] {
+            assert!(near(Written::At(moment), local(minutes, 15)) && near(Written::At(moment), local(minutes, -15)));
+            assert!(!near(Written::At(moment), local(minutes, 16)) && !near(Written::At(moment), local(minutes, -16)));
+        }
+        assert!(!near(Written::At(moment), local(27 * 60, 0)));
+        assert!(!near(Written::At(moment), Written::At(moment + 8 * 3_600_000)));
+        assert!(!near(local(0, 0), local(8 * 60, 0)));
+        let extreme = [Written::At(Millis::MIN), Written::Local { local: Millis::MAX }];
+        assert!(!near(extreme[0], extreme[1]));
+    }
+
+    #[test]
+    fn a_time_with_its_offset_is_told_from_one_without() {
+        let kind = |line: &str| matches!(of(line.as_bytes(), &TimeZone::UTC), Some(Written::At(_)));
+        assert!(
+            kind("2026-08-10T00:54:07.768Z x")
+                && kind(r#"{"ts":1786323247.768}"#)
+                && kind("2026-08-10 08:54:07 +0800 x")
+        );
+        assert!(!kind("2026-08-10 08:54:07,768 x") && !kind("2026/08/10 08:54:07 x"));
     }
 
     #[test]

@@ -18,13 +18,14 @@ const WRAPPERS: [&[u8]; 3] = [b"Some(", b"String(", b"Number("];
 /// Reads the number of an error behind the word `code`: 4xx, 5xx, or 1000 and more.
 pub fn code(after: &[u8]) -> Option<Code> {
     let mut at = separator(after)?;
-    let before = at;
-    at += quotes(&after[at..]);
+    let mut opening = quotes(&after[at..]);
+    at += opening;
     while let Some(wrapper) = WRAPPERS.iter().find(|w| after[at..].starts_with(w)) {
         at += wrapper.len();
-        at += quotes(&after[at..]);
+        opening = quotes(&after[at..]);
+        at += opening;
     }
-    let quoted = after[before..at].iter().any(|b| matches!(b, b'"' | b'\'' | b'`'));
+    let quoted = after[at - opening..at].iter().any(|b| *b != b'\\');
     let (number, len) = number(&after[at..])?;
     let error = matches!(number, 400..=599 | 1_000..=99_999);
     error.then_some(Code { number, quoted, len: at + len })
@@ -57,9 +58,25 @@ pub fn separator(after_key: &[u8]) -> Option<usize> {
     Some(at + spaces(&after_key[at..]))
 }
 
-/// How many quote characters and backslashes `text` starts with; at most eight, so that hostile text costs nothing.
+/// Whether an object is the value of a key: `": {`, PHP's `] => Array`, and `' =>` with the object below.
+pub fn opens_object(after_key: &[u8]) -> bool {
+    let Some(at) = separator(after_key) else { return false };
+    let value = &after_key[at..];
+    let below = || matches!(value.first(), None | Some(b'\n')) && after_key[..at].trim_ascii_end().ends_with(b"=>");
+    value.starts_with(b"{") || value.starts_with(b"Array") || below()
+}
+
+/// Quote characters as .NET's JSON and HTML write them.
+const QUOTES: [&[u8]; 5] = [b"u0022", b"u0027", b"&quot;", b"&#34;", b"&#39;"];
+
+/// How many bytes of quote characters and backslashes `text` starts with; few at the most, so that hostile text costs nothing.
 pub fn quotes(text: &[u8]) -> usize {
-    text.iter().take(8).take_while(|b| matches!(b, b'"' | b'\'' | b'`' | b'\\')).count()
+    let plain = text.iter().take(8).take_while(|b| matches!(b, b'"' | b'\'' | b'`' | b'\\')).count();
+    match text.get(plain) {
+        Some(b'u') if plain == 0 => plain,
+        Some(b'u' | b'&') => plain + QUOTES.iter().find(|q| text[plain..].starts_with(q)).map_or(0, |q| q.len()),
+        _ => plain,
+    }
 }
 
 fn spaces(text: &[u8]) -> usize {
@@ -99,14 +116,17 @@ pub fn is_host(text: &[u8], start: usize, end: usize) -> bool {
     !word(before) && !word(after)
 }
 
-/// Whether what stands at `start` is a part of another host's URL: `https://status.example.com/probe?target=https://api.z.ai/`.
+/// Whether what stands at `start` is a part of another host's URL: `https://status.example.com/probe?target=https://api.z.ai/`,
+/// `https://hooks.example.com/notify?source=api.z.ai`.
 pub fn is_within_url(text: &[u8], start: usize) -> bool {
     let ends = |b: &u8| {
         b.is_ascii_whitespace()
             || matches!(b, b'"' | b'\'' | b'`' | b'<' | b'>' | b'(' | b')' | b'[' | b']' | b',' | b'|')
     };
     let from = text[..start].iter().rposition(ends).map_or(0, |at| at + 1);
-    memchr::memmem::find_iter(&text[from..start], b"://").nth(1).is_some()
+    let mut schemes = memchr::memmem::find_iter(&text[from..start], b"://");
+    let Some(url) = schemes.next() else { return false };
+    schemes.next().is_some() || text[from + url..start].contains(&b'?')
 }
 
 /// Whether the URL at `start` is where a visitor came from, in an access log: `… HTTP/1.1" 404 98 "https://api.z.ai/" "Mozilla/5.0"`.
@@ -154,9 +174,16 @@ mod tests {
 
     #[test]
     fn a_code_is_read_however_it_is_quoted() {
-        for text in
-            ["\":\"1113\"", "': '1113'", "\\\":\\\"1113\\\"", "=1113,", ": 1113\n", "\": Some(String(\"1113\"))"]
-        {
+        for text in [
+            "\\u0022: \\u00221113\\u0022",
+            "&quot;:&quot;1113&quot;",
+            "\":\"1113\"",
+            "': '1113'",
+            "\\\":\\\"1113\\\"",
+            "=1113,",
+            ": 1113\n",
+            "\": Some(String(\"1113\"))",
+        ] {
             assert_eq!(code(text.as_bytes()).map(|c| c.number), Some(1113), "{text}");
         }
         for text in [" 1113", ": 111", ": 1113ms", ":1.5", ": 200", "\":null", "s=[1302]", ": 123456", ": 1113.5", ""] {
@@ -187,6 +214,7 @@ mod tests {
         assert!(!host("z.ai.example"));
         let within = |text: &str| is_within_url(text.as_bytes(), text.find("z.ai").unwrap());
         assert!(within("GET https://x.example.com/probe?target=https://api.z.ai/api"));
+        assert!(within("GET https://x.example.com/notify?source=api.z.ai"));
         assert!(!within("from http://10.0.0.1/ POST https://api.z.ai/api") && !within("api.z.ai"));
     }
 }

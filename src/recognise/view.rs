@@ -42,7 +42,7 @@ impl View {
         self.spans.clear();
         lower(line, &mut self.lower);
         prompts.find(line, &self.lower, &mut self.spans);
-        if self.spans.is_empty() && memchr(b'\\', line).is_none() {
+        if self.spans.is_empty() && memchr2(b'\\', b'&', line).is_none() {
             return Seen { text: line, lower: &self.lower };
         }
         self.flat.clear();
@@ -63,17 +63,30 @@ fn lower(text: &[u8], out: &mut Vec<u8>) {
     out.make_ascii_lowercase();
 }
 
-/// Appends `text` without escapes: `\"`, `\\\"` and `\\\\\\\"` all become `"`; `\n` a newline; `\uXXXX` its character.
+/// Appends `text` without escapes: `\"`, `\\\"`, `\\\\\\\"` and `&quot;` all become `"`; `\n` a newline; `\uXXXX` its character.
 fn flatten(text: &[u8], out: &mut Vec<u8>) {
     let mut rest = text;
-    while let Some(at) = memchr(b'\\', rest) {
+    while let Some(at) = memchr2(b'\\', b'&', rest) {
         out.extend_from_slice(&rest[..at]);
         rest = &rest[at..];
+        if rest[0] == b'&' {
+            rest = &rest[entity(rest, out)..];
+            continue;
+        }
         let run = rest.iter().take_while(|b| **b == b'\\').count();
         rest = &rest[run..];
         rest = &rest[escaped(rest, out)..];
     }
     out.extend_from_slice(rest);
+}
+
+/// Appends what the `&` stands for that `rest` begins with (only quotes are looked for), and tells how much of `rest` that took.
+fn entity(rest: &[u8], out: &mut Vec<u8>) -> usize {
+    let quotes: [(&[u8], u8); 3] = [(b"&quot;", b'"'), (b"&#34;", b'"'), (b"&#39;", b'\'')];
+    let (len, byte) =
+        quotes.iter().find(|(e, _)| rest.starts_with(e)).map_or((1, b'&'), |(e, quote)| (e.len(), *quote));
+    out.push(byte);
+    len
 }
 
 /// Appends what a run of backslashes followed by `rest` stands for, and tells how much of `rest` that took.
@@ -148,7 +161,8 @@ mod tests {
 
     #[test]
     fn every_depth_of_escapes_reads_the_same() {
-        for body in [r#"{"code":"1113"}"#, r#"{\"code\":\"1113\"}"#, r#"{\\\"code\\\":\\\"1113\\\"}"#] {
+        let (net, html) = (r"{\u0022code\u0022:\u00221113\u0022}", "{&quot;code&quot;:&#34;1113&quot;}");
+        for body in [net, html, r#"{"code":"1113"}"#, r#"{\"code\":\"1113\"}"#, r#"{\\\"code\\\":\\\"1113\\\"}"#] {
             assert_eq!(view(body), r#"{"code":"1113"}"#);
         }
         assert_eq!(view(r"\u4f59\u989d \ud83d\ude00 \\u4f59 \xe4\xbd\x99 a\nb"), "余额 😀 余 余 a\nb");

@@ -162,7 +162,7 @@ impl Check {
             Self::Host => value::is_host(block, start, end),
             Self::Code => value::code(&block[end..]).is_some(),
             Self::Type => value::code(&block[end..]).is_some_and(|code| code.quoted && code.number >= 1_000),
-            Self::Object => value::separator(&block[end..]).is_some_and(|at| block.get(end + at) == Some(&b'{')),
+            Self::Object => value::opens_object(&block[end..]),
             Self::Finish => value::finish_reason(&block[start..]).is_some(),
             Self::DockerEnd => lines::is_docker_part(block, start),
         }
