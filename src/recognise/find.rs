@@ -25,3 +25,6 @@ pub(super) static ELLIPSIS: Text = LazyLock::new(|| Finder::new("…"));
 pub(super) static QUESTION_MARK: Text = LazyLock::new(|| Finder::new("？"));
 pub(super) static MESSAGE: Text = LazyLock::new(|| Finder::new("message"));
 pub(super) static MSG: Text = LazyLock::new(|| Finder::new("msg"));
+/// `time`, `timestamp` and their like.
+pub(super) static TIME: Text = LazyLock::new(|| Finder::new("time"));
+pub(super) static TS: Text = LazyLock::new(|| Finder::new("\"ts\""));

@@ -2,8 +2,9 @@
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{Offset, TimeZone};
-use memchr::memmem;
 use serde::{Deserialize, Serialize};
+
+use super::find;
 
 /// Milliseconds since the epoch.
 pub type Millis = i64;
@@ -49,8 +50,8 @@ impl Written {
 /// How much of a line is looked at for a time at its head.
 const HEAD: usize = 96;
 
-/// Keys of times in structured lines.
-const KEYS: [&[u8]; 6] = [b"\"timestamp\"", b"\"time\"", b"\"ts\"", b"\"@timestamp\"", b"timestamp=", b"time="];
+/// Keys of times in structured lines, from where they are found.
+const KEYS: [&[u8]; 5] = [b"timestamp\"", b"time\"", b"\"ts\"", b"timestamp=", b"time="];
 
 /// The time of a line: from its head, or from a key of a structured line. Times without an offset are of `zone`.
 pub fn of(line: &[u8], zone: &TimeZone) -> Option<Written> {
@@ -59,6 +60,8 @@ pub fn of(line: &[u8], zone: &TimeZone) -> Option<Written> {
 
 /// The first time in `text`.
 pub fn in_text(text: &[u8], zone: &TimeZone) -> Option<Written> {
+    // Most texts without a time end here.
+    memchr::memchr(b':', text)?;
     let mut at = 0;
     while at + 19 <= text.len() {
         let rest = &text[at..];
@@ -75,9 +78,10 @@ pub fn in_text(text: &[u8], zone: &TimeZone) -> Option<Written> {
 }
 
 fn keyed(line: &[u8], zone: &TimeZone) -> Option<Written> {
-    KEYS.iter().find_map(|key| {
-        let at = memmem::find(line, key)? + key.len();
-        let rest = line[at..].trim_ascii_start();
+    [&find::TIME, &find::TS].into_iter().flat_map(|word| word.find_iter(line)).find_map(|at| {
+        let key = KEYS.iter().find(|key| line[at..].starts_with(key))?;
+        let quoted = !key.ends_with(b"\"") || key.starts_with(b"\"") || matches!(line[..at].last(), Some(b'"' | b'@'));
+        let rest = quoted.then(|| line[at + key.len()..].trim_ascii_start())?;
         let rest = rest.strip_prefix(b":").unwrap_or(rest).trim_ascii_start();
         let quoted = rest.strip_prefix(b"\"");
         quoted.map_or_else(|| epoch(rest).map(Written::At), |text| in_text(&text[..text.len().min(40)], zone))
@@ -186,6 +190,8 @@ mod tests {
             r#"{"model":"glm","level":"error","timestamp":"2026-08-10T00:54:07.768Z"}"#,
             r#"{"level":50,"time":1786323247768,"pid":15083}"#,
             r#"{"level":"x","ts":1786323247.768}"#,
+            r#"{"uptime":12,"@timestamp":"2026-08-10T00:54:07.768Z"}"#,
+            "level=error timeout=5 time=2026-08-10T00:54:07Z",
         ] {
             let millis = of(line.as_bytes(), &shanghai).map(Written::millis).unwrap_or_default();
             assert_eq!(millis / 1_000, 1_786_323_247, "{line}");
