@@ -18,11 +18,11 @@ use crate::saved::is_default;
 /// Chained tracebacks of deep frameworks are 100 to 150 lines long.
 pub const WINDOW_LINES: u64 = 200;
 
-/// How far apart two lines about one failure are by their own times, at the most.
+/// How far apart an HTTP failure and its coded error are by their own times, at the most.
 const WINDOW_MILLIS: u64 = 15_000;
 
-/// How far apart an exception and the same one under another statement's line are: whoever catches it throws it on at once.
-const RETHROWN_MILLIS: u64 = 1_000;
+/// How far apart two layers print one failure, by their own times, at the most: whoever catches an exception logs it or throws it on at once.
+const RETOLD_MILLIS: u64 = 1_000;
 
 /// How many lines may stand between two prints of one success or one finish reason.
 const ECHO_LINES: u64 = 8;
@@ -183,12 +183,8 @@ impl Fold {
             if call.held && claims(failure, call, time) {
                 return None;
             }
-            let same = !call.held
-                && call.identity == failure.identity
-                && same_request(call, failure)
-                && near(call.time, time)
-                && (!call.shapes.contains(&failure.shape) || rethrown(call, failure, time));
-            if same {
+            let same = !call.held && call.identity == failure.identity;
+            if same && (is_its_request(call, failure) || is_another_layer(call, failure, time)) {
                 return Some(at);
             }
         }
@@ -266,6 +262,19 @@ fn claims(failure: &Failure, call: &Call, time: Option<Written>) -> bool {
     status && near(call.time, time)
 }
 
+/// Whether both name the vendor's request, which has one answer: then it is told again, whenever and by whomever.
+fn is_its_request(call: &Call, failure: &Failure) -> bool {
+    call.request.is_some() && call.request == failure.request
+}
+
+/// Whether another layer, or another statement above the same exception, prints this call's failure at about the same time.
+fn is_another_layer(call: &Call, failure: &Failure, time: Option<Written>) -> bool {
+    let at_once = call.time.zip(time).is_none_or(|(a, b)| a.is_near(b, RETOLD_MILLIS));
+    let below = below_head(failure).filter(|_| call.time.is_some() && time.is_some());
+    let another = below.unwrap_or(failure.shape);
+    at_once && same_request(call, failure) && !call.shapes.contains(&another)
+}
+
 /// A request id decides; without one on both sides, the message does.
 fn same_request(call: &Call, failure: &Failure) -> bool {
     match (call.request, failure.request) {
@@ -291,14 +300,8 @@ fn below_head(failure: &Failure) -> Option<Shape> {
     failure.head.map(|head| failure.shape ^ head.rotate_left(1))
 }
 
-/// Whether an exception of this call was caught, logged and thrown on: it is printed again, under another statement's line.
-fn rethrown(call: &Call, failure: &Failure, time: Option<Written>) -> bool {
-    let soon = || call.time.zip(time).is_some_and(|(a, b)| a.is_near(b, RETHROWN_MILLIS));
-    below_head(failure).is_some_and(|shape| !call.shapes.contains(&shape)) && soon()
-}
-
 fn millis(time: Option<Written>) -> Option<Millis> {
-    time.map(Written::millis)
+    time.and_then(Written::millis)
 }
 
 #[cfg(test)]

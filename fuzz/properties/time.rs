@@ -7,7 +7,7 @@ use zai_exporter::recognise::time::{self, Written};
 /// The bytes as a line; and its first bytes as a moment and an offset, printed in the common forms.
 pub fn holds(data: &[u8]) {
     let zone = Offset::from_seconds(8 * 3_600).expect("it is an offset").to_time_zone();
-    if let Some(millis) = time::of(data, &zone).map(Written::millis) {
+    if let Some(millis) = time::of(data, &zone).and_then(Written::millis) {
         // What is told from digits is a time of years with four digits, or of as many seconds or milliseconds.
         assert!(Timestamp::from_millisecond(millis).is_ok(), "{millis}");
     }

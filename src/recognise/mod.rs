@@ -53,6 +53,9 @@ const CONTEXT_LINES: u64 = 200;
 /// lines: `url: …`, the request's body, `statusCode: 504`.
 const REQUEST_OBJECT_LINES: u64 = 40;
 
+/// Of a wording a whole message that is shorter, in normalised bytes, is none.
+const SHORTEST: usize = 18;
+
 /// How many codes of one line are weighed. A line with more is made to be slow.
 const CODES: usize = 512;
 
@@ -353,7 +356,8 @@ impl Reading<'_> {
     /// so was what is printed again as a cause.
     fn shape(&self, start: usize, form: Form) -> Shape {
         let layer = escapes(self.line) + if self.is_cause { CAUSE } else { 0 };
-        shape::of(self.view, start, form).rotate_left(u32::try_from(layer).unwrap_or(u32::MAX))
+        let shape = shape::of(self.view, start, form) ^ shape::statement_behind(self.view, start);
+        shape.rotate_left(u32::try_from(layer).unwrap_or(u32::MAX))
     }
 
     /// Whether the line names a host that answers calls.
@@ -564,6 +568,10 @@ fn agreement(message: &Message<'_>, said: &[u8], rows: &[&Row]) -> Option<Agreem
     let best = wordings().map(|w| w.agreement(text)).max().unwrap_or(Agreement::None);
     let legible = || std::str::from_utf8(message.text).is_ok_and(|t| !t.contains('\u{FFFD}'));
     let cut = !message.whole && text.len() < 12;
+    // A short text that nobody cut is another's: 余额不足.
+    if best == Agreement::Cut && message.whole && shortened.is_none() && text.len() < SHORTEST {
+        return Some(Agreement::None);
+    }
     if best == Agreement::None && (cut || !legible()) { None } else { Some(best) }
 }
 

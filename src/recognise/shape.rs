@@ -157,7 +157,26 @@ fn quoted(head: &[u8], at: usize, kept: &mut Hash) -> usize {
 }
 
 /// Keys of structured lines whose values a program's statement sets.
-const STATEMENTS: [&[u8]; 4] = [b"\"msg\"", b"\"event\"", b"\"type\"", b"\"logger\""];
+const STATEMENTS: [&[u8]; 7] =
+    [b"\"msg\"", b"\"message\"", b"\"event\"", b"\"@mt\"", b"\"type\"", b"\"logger\"", b"\"logger_name\""];
+
+/// Those which loggers print last, and errors do not hold.
+const LAST: [&[u8]; 2] = [b"\"msg\":", b"\"event\":"];
+
+/// The same of what a structured line says behind its error.
+pub fn statement_behind(view: &[u8], start: usize) -> Shape {
+    let behind = &view[start.min(view.len())..];
+    if view.first() != Some(&b'{') {
+        return 0;
+    }
+    let value = |key: &&[u8]| {
+        let value = behind[memchr::memmem::rfind(behind, key)? + key.len()..].trim_ascii_start().strip_prefix(b"\"")?;
+        Some(&value[..memchr::memchr(b'"', value)?])
+    };
+    let mut said = Hash(0);
+    LAST.iter().filter_map(value).for_each(|value| statement(value, &mut said));
+    said.0
+}
 
 /// Whether `before` ends with such a key.
 fn tells_the_statement(before: &[u8]) -> bool {
@@ -201,6 +220,9 @@ mod tests {
         assert!(!same("  code: ", "    code: "));
         assert!(!same("POST https://api.z.ai/a failed ", "POST https://api.z.ai/a gave up "));
         assert!(!same("x ERROR chat failed: ", ""));
+        let behind = |line: &str| statement_behind(line.as_bytes(), 5);
+        assert!(behind(r#"{"err":{},"msg":"chat failed"}"#) != behind(r#"{"err":{},"msg":"request failed"}"#));
+        assert!(behind(r#"{"err":{},"msg":"try 1 failed"}"#) == behind(r#"{"err":{},"msg":"try 2 failed"}"#));
         assert!(!same(r#"{"msg":"chat failed","error":""#, r#"{"msg":"request failed","error":""#));
     }
 }

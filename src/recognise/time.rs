@@ -20,6 +20,11 @@ pub enum Written {
         /// Wrong by the difference of the zones where the writer's is another.
         local: Millis,
     },
+    /// By a time of day alone, or behind a date without a year.
+    OfDay {
+        /// Milliseconds since midnight, in whatever zone.
+        of_day: Millis,
+    },
 }
 
 /// What the offsets of all zones are multiples of (IANA database, since 1972).
@@ -28,21 +33,33 @@ const OFFSETS: u64 = 15 * 60 * 1_000;
 /// How far apart the offsets of two zones are at the most: UTC+14 and UTC-12.
 const ZONES: u64 = 26 * 3_600 * 1_000;
 
+const DAY: u64 = 24 * 3_600 * 1_000;
+
 impl Written {
-    /// Milliseconds since the epoch.
-    pub fn millis(self) -> Millis {
+    /// Milliseconds since the epoch, if the line tells the day.
+    pub fn millis(self) -> Option<Millis> {
         match self {
-            Self::At(millis) | Self::Local { local: millis } => millis,
+            Self::At(millis) | Self::Local { local: millis } => Some(millis),
+            Self::OfDay { .. } => None,
         }
     }
 
-    /// Whether two lines of one log may have been written so close to each other. Of a time without an offset and one with it only the
-    /// minutes within a quarter of an hour are compared: a logger may write the one in its own zone and the other in UTC.
+    /// Whether two lines of one log may have been written so close to each other. Where only one time has an offset, or only one a day, the
+    /// minutes within a quarter of an hour alone are compared: one logger may write its own zone's time and the other UTC.
     pub fn is_near(self, other: Self, millis: u64) -> bool {
-        let apart = self.millis().abs_diff(other.millis());
+        let apart = self.number().abs_diff(other.number());
+        let within = |period: u64| (apart % period + millis) % period <= 2 * millis;
         match (self, other) {
             (Self::At(_), Self::At(_)) | (Self::Local { .. }, Self::Local { .. }) => apart <= millis,
-            _ => apart <= ZONES + millis && (apart + millis) % OFFSETS <= 2 * millis,
+            (Self::OfDay { .. }, Self::OfDay { .. }) => within(DAY),
+            (Self::OfDay { .. }, _) | (_, Self::OfDay { .. }) => within(OFFSETS),
+            _ => apart <= ZONES + millis && within(OFFSETS),
+        }
+    }
+
+    fn number(self) -> Millis {
+        match self {
+            Self::At(number) | Self::Local { local: number } | Self::OfDay { of_day: number } => number,
         }
     }
 }
@@ -53,9 +70,12 @@ const HEAD: usize = 96;
 /// Keys of times in structured lines, from where they are found.
 const KEYS: [&[u8]; 5] = [b"timestamp\"", b"time\"", b"\"ts\"", b"timestamp=", b"time="];
 
+/// How much of a line is looked at for a time of day.
+const CLOCK: usize = 40;
+
 /// The time of a line: from its head, or from a key of a structured line. Times without an offset are of `zone`.
 pub fn of(line: &[u8], zone: &TimeZone) -> Option<Written> {
-    in_text(&line[..line.len().min(HEAD)], zone).or_else(|| keyed(line, zone))
+    in_text(&line[..line.len().min(HEAD)], zone).or_else(|| keyed(line, zone)).or_else(|| of_day(line))
 }
 
 /// The first time in `text`.
@@ -65,7 +85,7 @@ pub fn in_text(text: &[u8], zone: &TimeZone) -> Option<Written> {
     let mut at = 0;
     while at + 19 <= text.len() {
         let rest = &text[at..];
-        let fresh = at == 0 || !text[at - 1].is_ascii_digit();
+        let fresh = !text[..at].last().is_some_and(u8::is_ascii_digit) && !is_foretold(&text[..at]);
         if rest[0].is_ascii_digit()
             && fresh
             && let Some(written) = iso(rest, zone).or_else(|| nginx(rest, zone))
@@ -75,6 +95,30 @@ pub fn in_text(text: &[u8], zone: &TimeZone) -> Option<Written> {
         at += 1;
     }
     None
+}
+
+/// `Your limit will reset at 2026-03-09 08:00:00`: nothing was written then.
+fn is_foretold(before: &[u8]) -> bool {
+    let before = before.trim_ascii_end();
+    before.ends_with(b" at") || before.ends_with("在".as_bytes())
+}
+
+/// `08:54:07.768 ERROR`, `[12:44:07 ERR]`, `Aug 10 08:54:07 host app[1]:` (RFC 3164), `E0810 08:54:07.768123` (klog).
+fn of_day(line: &[u8]) -> Option<Written> {
+    let head = &line[..line.len().min(CLOCK)];
+    memchr::memchr_iter(b':', head).find_map(|colon| {
+        let at = colon.checked_sub(2)?;
+        let fresh = !head[..at].last().is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b':' | b'.' | b'-'));
+        let text = &head[at..];
+        let part = |from: usize, most: i64| decimal(text.get(from..from + 2)?).filter(|n| *n <= most);
+        if !fresh || text.get(5) != Some(&b':') || is_foretold(&head[..at]) {
+            return None;
+        }
+        let (hour, minute, second) = (part(0, 23)?, part(3, 59)?, part(6, 60)?);
+        let (millis, len) = fraction(&line[at + 8..]);
+        let ends = !line.get(at + 8 + len).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b':');
+        ends.then_some(Written::OfDay { of_day: ((hour * 60 + minute) * 60 + second) * 1_000 + millis })
+    })
 }
 
 fn keyed(line: &[u8], zone: &TimeZone) -> Option<Written> {
@@ -193,7 +237,7 @@ mod tests {
             r#"{"uptime":12,"@timestamp":"2026-08-10T00:54:07.768Z"}"#,
             "level=error timeout=5 time=2026-08-10T00:54:07Z",
         ] {
-            let millis = of(line.as_bytes(), &shanghai).map(Written::millis).unwrap_or_default();
+            let millis = of(line.as_bytes(), &shanghai).and_then(Written::millis).unwrap_or_default();
             assert_eq!(millis / 1_000, 1_786_323_247, "{line}");
         }
     }
@@ -212,6 +256,33 @@ mod tests {
         assert!(!near(local(0, 0), local(8 * 60, 0)));
         let extreme = [Written::At(Millis::MIN), Written::Local { local: Millis::MAX }];
         assert!(!near(extreme[0], extreme[1]));
+    }
+
+    #[test]
+    fn a_time_of_day_is_read_at_the_head_of_a_line() {
+        let of_day = ((8 * 60 + 54) * 60 + 7) * 1_000;
+        for (line, millis) in [
+            ("08:54:07.768 [pool-2] ERROR x", 768),
+            ("[08:54:07 ERR] x", 0),
+            ("Aug 10 08:54:07 host app[1]: x", 0),
+            ("E0810 08:54:07.768123       1 x.go:88] x", 768),
+            ("api  | 08:54:07,768 ERROR x", 768),
+        ] {
+            let expected = Written::OfDay { of_day: of_day + millis };
+            assert_eq!(of(line.as_bytes(), &TimeZone::UTC), Some(expected), "{line}");
+        }
+        for line in
+            ["x 08:54", "fe80::08:54:07:11", "25:54:07 x", "limit will reset at 08:54:07", "1.08:54:07", "08:54:07:11"]
+        {
+            assert_eq!(of(line.as_bytes(), &TimeZone::UTC), None, "{line}");
+        }
+        let (late, early) = (Written::OfDay { of_day: 86_399_900 }, Written::OfDay { of_day: 50 });
+        assert!(late.is_near(early, 150) && early.is_near(late, 150) && !late.is_near(early, 149));
+        assert!(Written::At(1_786_323_247_768).is_near(Written::OfDay { of_day: of_day + 768 }, 0));
+        assert_eq!(
+            of("[1308][已达到 5 小时的使用上限。您的限额将在 2026-01-25 12:00:00 重置]".as_bytes(), &TimeZone::UTC),
+            None
+        );
     }
 
     #[test]
