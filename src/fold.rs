@@ -161,7 +161,7 @@ impl Fold {
             identity: failure.identity,
             line,
             time,
-            shapes: prints(failure).collect(),
+            shapes: Vec::new(),
             message: failure.message,
             request: failure.request,
             held: failure.source != Source::Told,
@@ -170,6 +170,8 @@ impl Fold {
         if !call.held {
             tell(Event::Failure(call.identity, millis(time)));
         }
+        call.shapes.reserve_exact(prints(failure).count());
+        call.shapes.extend(prints(failure));
         answer(&mut call, failure, tell);
         // Most logs have one call open, and there may be thousands of logs.
         self.calls.reserve_exact(usize::from(self.calls.is_empty()));
@@ -203,7 +205,7 @@ impl Fold {
                 && (call.identity == failure.identity
                     || matches!(call.identity, Identity::Business(_)) && failure.source == Source::Derived)
                 && near(call.time, time)
-                && !call.shapes.contains(&failure.shape)
+                && !printed(call, failure.shape)
         })
     }
 
@@ -272,7 +274,7 @@ fn is_another_layer(call: &Call, failure: &Failure, time: Option<Written>) -> bo
     let at_once = call.time.zip(time).is_none_or(|(a, b)| a.is_near(b, RETOLD_MILLIS));
     let below = below_head(failure).filter(|_| call.time.is_some() && time.is_some());
     let another = below.unwrap_or(failure.shape);
-    at_once && same_request(call, failure) && !call.shapes.contains(&another)
+    at_once && same_request(call, failure) && !printed(call, another)
 }
 
 /// A request id decides; without one on both sides, the message does.
@@ -297,7 +299,12 @@ fn prints(failure: &Failure) -> impl Iterator<Item = Shape> {
 }
 
 fn below_head(failure: &Failure) -> Option<Shape> {
-    failure.head.map(|head| failure.shape ^ head.rotate_left(1))
+    failure.head.map(|head| failure.shape.below(head))
+}
+
+/// Whether the statement that prints this shape has printed the call before.
+fn printed(call: &Call, shape: Shape) -> bool {
+    call.shapes.iter().any(|earlier| earlier.is_of_statement(shape))
 }
 
 fn millis(time: Option<Written>) -> Option<Millis> {
@@ -308,9 +315,9 @@ fn millis(time: Option<Written>) -> Option<Millis> {
 mod tests {
     use super::*;
 
-    const HTTPX: Shape = 1;
-    const LOGGER: Shape = 2;
-    const TRACEBACK: Shape = 3;
+    const HTTPX: Shape = Shape::whole(1);
+    const LOGGER: Shape = Shape::whole(2);
+    const TRACEBACK: Shape = Shape::whole(3);
 
     fn told(code: u32, shape: Shape) -> Signal {
         Signal::Failure(Failure {
@@ -397,7 +404,12 @@ mod tests {
 
     #[test]
     fn every_line_about_one_http_answer_counts_once() {
-        let signals = [httpx(429), http(429, 7, Source::Derived), http(429, 8, Source::Derived), told(1302, LOGGER)];
+        let signals = [
+            httpx(429),
+            http(429, Shape::whole(7), Source::Derived),
+            http(429, Shape::whole(8), Source::Derived),
+            told(1302, LOGGER),
+        ];
         assert_eq!(counted(&signals), [Identity::Business(1302)]);
     }
 

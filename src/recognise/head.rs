@@ -13,7 +13,8 @@ const HEAD: usize = 256;
 /// A hash of the statement that printed `line`, if that speaks of a failure.
 pub fn of(line: &[u8]) -> Option<u64> {
     let line = &line[..line.len().min(HEAD)];
-    if !speaks_of_failure(line) {
+    // Serilog's level.
+    if !speaks_of_failure(line) && memchr::memmem::find(line, b"ERR]").is_none() {
         return None;
     }
     let within = |b: &u8| b.is_ascii_alphanumeric() || !b.is_ascii();
@@ -39,6 +40,7 @@ mod tests {
         assert!(same("ERROR app - cannot write about report.pdf", "ERROR app - cannot write about invoice.pdf"));
         assert!(!same("ERROR c.e.RetryUtils : Retry error", "ERROR c.e.ChatController : chat failed"));
         assert!(!same("ERROR app - 模型调用失败", "ERROR app - 请求处理失败"));
+        assert!(of(b"[08:54:07 ERR] HTTP POST /chat responded 500").is_some());
         assert_eq!(of(b"2026-08-10 08:54:07,768 INFO app - started"), None);
     }
 }

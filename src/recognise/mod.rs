@@ -356,8 +356,7 @@ impl Reading<'_> {
     /// so was what is printed again as a cause.
     fn shape(&self, start: usize, form: Form) -> Shape {
         let layer = escapes(self.line) + if self.is_cause { CAUSE } else { 0 };
-        let shape = shape::of(self.view, start, form) ^ shape::statement_behind(self.view, start);
-        shape.rotate_left(u32::try_from(layer).unwrap_or(u32::MAX))
+        shape::of(self.view, start, form).by(layer)
     }
 
     /// Whether the line names a host that answers calls.

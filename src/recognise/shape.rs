@@ -1,17 +1,84 @@
 //! Which layer printed a line: its text up to the error, without what changes from call to call.
 
+use serde::{Deserialize, Serialize};
+
 use super::evidence::Form;
 
 /// How much of a line its shape is read from, in bytes.
 const HEAD: usize = 16 * 1024;
 
-/// A hash that is the same for all lines that one statement of a program prints.
-pub type Shape = u64;
+/// What is the same for all lines that one statement of a program prints, but for a name that may stand in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Saved", into = "Saved")]
+pub struct Shape {
+    /// A hash of all but the words.
+    frame: u64,
+    /// A byte of each of the first words' hashes; 0 where there are fewer.
+    words: [u8; WORDS],
+}
+
+/// How many words are told apart.
+const WORDS: usize = 8;
+
+/// How many words two lines share, one of which is a name: with fewer it may be the logger's.
+const SHARED: usize = 3;
+
+/// A shape as it is saved; earlier versions had one number.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Saved {
+    Words(u64, u64),
+    Whole(u64),
+}
+
+impl From<Shape> for Saved {
+    fn from(shape: Shape) -> Self {
+        match u64::from_le_bytes(shape.words) {
+            0 => Self::Whole(shape.frame),
+            words => Self::Words(shape.frame, words),
+        }
+    }
+}
+
+impl From<Saved> for Shape {
+    fn from(saved: Saved) -> Self {
+        match saved {
+            Saved::Words(frame, words) => Self { frame, words: words.to_le_bytes() },
+            Saved::Whole(frame) => Self::whole(frame),
+        }
+    }
+}
+
+impl Shape {
+    /// A shape without words.
+    pub const fn whole(frame: u64) -> Self {
+        Self { frame, words: [0; WORDS] }
+    }
+
+    /// The same, printed by another layer.
+    pub fn by(self, layer: usize) -> Self {
+        Self { frame: self.frame.rotate_left(u32::try_from(layer).unwrap_or(u32::MAX)), ..self }
+    }
+
+    /// The same below another line.
+    pub fn below(self, head: u64) -> Self {
+        Self { frame: self.frame ^ head.rotate_left(1), ..self }
+    }
+
+    /// Whether one statement may have printed both: `guide for Lyon failed`, `guide for Porto failed`.
+    pub fn is_of_statement(self, other: Self) -> bool {
+        let both = || self.words.iter().zip(&other.words);
+        let different = both().filter(|(one, two)| one != two).count();
+        let shared = || both().filter(|(one, two)| one == two && **one != 0).count();
+        self.frame == other.frame && (different == 0 || different == 1 && shared() >= SHARED)
+    }
+}
 
 /// The shape of a line whose error starts at `start` and is written as `form`.
 pub fn of(view: &[u8], start: usize, form: Form) -> Shape {
-    let head = &view[..start.min(view.len()).min(HEAD)];
-    let mut kept = Hash::new(form as u8);
+    let start = start.min(view.len());
+    let head = &view[..start.min(HEAD)];
+    let mut kept = Kept::new(form as u8);
     // Indentation is part of a shape, the width of a gap within a line is not.
     let indented_to = head.iter().take_while(|b| **b == b' ').count();
     let mut i = 0;
@@ -26,7 +93,7 @@ pub fn of(view: &[u8], start: usize, form: Form) -> Shape {
             }
             b if CLASS[usize::from(b)] & WORD != 0 => {
                 let (len, numbered) = word(&head[i..]);
-                kept.extend_from_slice(stem(&head[i..i + len], numbered));
+                kept.word(&head[i..i + len], numbered);
                 len + if head.get(i + len) == Some(&b':') { path(&head[i + len..]) } else { 0 }
             }
             b' ' if i > 0 && head[i - 1] == b' ' && indented_to < i => 1,
@@ -37,17 +104,19 @@ pub fn of(view: &[u8], start: usize, form: Form) -> Shape {
             }
         };
     }
-    kept.0
+    if view.first() == Some(&b'{') {
+        statement_behind(&view[start..], &mut kept);
+    }
+    Shape { frame: kept.frame.0, words: kept.words }
 }
 
 /// FNV-1a: shapes are a hundred bytes in pieces of five, too short for a hash that works by blocks to pay.
-struct Hash(Shape);
+#[derive(Clone, Copy)]
+struct Hash(u64);
 
 impl Hash {
-    fn new(first: u8) -> Self {
-        let mut hash = Self(0xCBF2_9CE4_8422_2325);
-        hash.push(first);
-        hash
+    const fn new() -> Self {
+        Self(0xCBF2_9CE4_8422_2325)
     }
 
     fn push(&mut self, byte: u8) {
@@ -59,6 +128,58 @@ impl Hash {
             self.push(*b);
         }
     }
+}
+
+/// What is kept of a line.
+struct Kept {
+    frame: Hash,
+    words: [u8; WORDS],
+    count: usize,
+}
+
+impl Kept {
+    fn new(form: u8) -> Self {
+        let mut frame = Hash::new();
+        frame.push(form);
+        Self { frame, words: [0; WORDS], count: 0 }
+    }
+
+    fn push(&mut self, byte: u8) {
+        self.frame.push(byte);
+    }
+
+    fn word(&mut self, text: &[u8], numbered: bool) {
+        let stem = stem(text, numbered);
+        let Some(place) = self.words.get_mut(self.count).filter(|_| stem != b"#" && !is_of_errors(stem)) else {
+            return self.frame.extend_from_slice(stem);
+        };
+        let mut hash = Hash::new();
+        hash.extend_from_slice(stem);
+        *place = u8::try_from(hash.0 % 255).unwrap_or(0) + 1;
+        self.count += 1;
+        self.frame.push(1);
+    }
+}
+
+/// Whether a word stands in every line about an error: levels, classes of exceptions, `Error code: 429, with error text`.
+fn is_of_errors(word: &[u8]) -> bool {
+    const WORDS: [&[u8]; 14] = [
+        b"error",
+        b"err",
+        b"warning",
+        b"warn",
+        b"info",
+        b"fatal",
+        b"critical",
+        b"severe",
+        b"code",
+        b"status",
+        b"http",
+        b"level",
+        b"with",
+        b"text",
+    ];
+    word.ends_with(b"Error") || word.ends_with(b"Exception") || WORDS.iter().any(|w| word.eq_ignore_ascii_case(w))
 }
 
 /// How long the host and path of a URL are, if `text` follows its scheme: they change from call to call.
@@ -123,7 +244,7 @@ fn word(text: &[u8]) -> (usize, bool) {
 }
 
 /// `[worker-3]`, `(channel 7)`: only that it is there.
-fn bracketed(head: &[u8], at: usize, close: u8, kept: &mut Hash) -> usize {
+fn bracketed(head: &[u8], at: usize, close: u8, kept: &mut Kept) -> usize {
     match memchr::memchr(close, &head[at..]) {
         Some(len) => {
             kept.push(close);
@@ -137,7 +258,7 @@ fn bracketed(head: &[u8], at: usize, close: u8, kept: &mut Hash) -> usize {
 }
 
 /// A quoted text: its words where it is a key, otherwise only that it is there.
-fn quoted(head: &[u8], at: usize, kept: &mut Hash) -> usize {
+fn quoted(head: &[u8], at: usize, kept: &mut Kept) -> usize {
     let Some(len) = memchr::memchr(head[at], &head[at + 1..]) else {
         kept.push(head[at]);
         return 1;
@@ -146,7 +267,7 @@ fn quoted(head: &[u8], at: usize, kept: &mut Hash) -> usize {
     // `MCP server "reader": failed` names what it failed for.
     let is_key = || matches!(head[..at].trim_ascii_end().last(), None | Some(b'{' | b',' | b'['));
     if matches!(after.first(), Some(b':')) && is_key() {
-        kept.extend_from_slice(&head[at..at + len + 2]);
+        kept.frame.extend_from_slice(&head[at..at + len + 2]);
     } else {
         kept.push(head[at]);
         if tells_the_statement(&head[..at]) {
@@ -163,19 +284,13 @@ const STATEMENTS: [&[u8]; 7] =
 /// Those which loggers print last, and errors do not hold.
 const LAST: [&[u8]; 2] = [b"\"msg\":", b"\"event\":"];
 
-/// The same of what a structured line says behind its error.
-pub fn statement_behind(view: &[u8], start: usize) -> Shape {
-    let behind = &view[start.min(view.len())..];
-    if view.first() != Some(&b'{') {
-        return 0;
-    }
+/// What a structured line says behind its error.
+fn statement_behind(behind: &[u8], kept: &mut Kept) {
     let value = |key: &&[u8]| {
         let value = behind[memchr::memmem::rfind(behind, key)? + key.len()..].trim_ascii_start().strip_prefix(b"\"")?;
         Some(&value[..memchr::memchr(b'"', value)?])
     };
-    let mut said = Hash(0);
-    LAST.iter().filter_map(value).for_each(|value| statement(value, &mut said));
-    said.0
+    LAST.iter().filter_map(value).for_each(|value| statement(value, kept));
 }
 
 /// Whether `before` ends with such a key.
@@ -184,12 +299,15 @@ fn tells_the_statement(before: &[u8]) -> bool {
     key.is_some_and(|key| STATEMENTS.iter().any(|k| key.ends_with(k)))
 }
 
+/// How many words of such a value are kept.
+const STATEMENT: usize = 5;
+
 /// The first words of such a value: further ones are often what failed.
-fn statement(value: &[u8], kept: &mut Hash) {
+fn statement(value: &[u8], kept: &mut Kept) {
     let words = value.split(|b| CLASS[usize::from(*b)] & WITHIN == 0).filter(|w| !w.is_empty());
-    for text in words.take(4) {
+    for text in words.take(STATEMENT) {
         kept.push(b' ');
-        kept.extend_from_slice(stem(text, word(text).1));
+        kept.word(text, word(text).1);
     }
 }
 
@@ -197,8 +315,35 @@ fn statement(value: &[u8], kept: &mut Hash) {
 mod tests {
     use super::*;
 
+    fn shape(line: &str) -> Shape {
+        of(line.as_bytes(), line.find("{}").unwrap_or(line.len()), Form::Object)
+    }
+
     fn same(a: &str, b: &str) -> bool {
-        of(a.as_bytes(), a.len(), Form::Object) == of(b.as_bytes(), b.len(), Form::Object)
+        shape(a).is_of_statement(shape(b))
+    }
+
+    #[test]
+    fn a_name_in_a_statement_is_told_from_another_statement() {
+        assert!(same("reply to user alice failed: ", "reply to user bob failed: "));
+        assert!(same("guide for Lyon: FAILED Error code: 429 - ", "guide for Porto: FAILED Error code: 429 - "));
+        assert!(same("api | ERROR glm item 5 failed: ", "indexer | ERROR glm item 7 failed: "));
+        assert!(!same("ERROR app.llm chat failed: ", "ERROR app.api chat failed: "), "it may be the logger");
+        assert!(!same(
+            "ERROR svc chat failed: Error code: 429, with error text ",
+            "ERROR web chat failed: Error code: 429, with error text "
+        ));
+        assert!(!same("ERROR app.llm: openai.RateLimitError: ", "ERROR app.api: openai.RateLimitError: "));
+        assert!(!same("the call of the API failed: ", "a call of an API failed: "));
+    }
+
+    #[test]
+    fn a_shape_is_saved_in_few_digits_and_read_as_it_was() {
+        for shape in [shape("reply to user alice failed: "), Shape::whole(7), shape("")] {
+            let saved = serde_json::to_string(&shape).unwrap();
+            assert_eq!(serde_json::from_str::<Shape>(&saved).unwrap(), shape);
+        }
+        assert_eq!(serde_json::from_str::<Shape>("12").unwrap(), Shape::whole(12), "as earlier versions wrote it");
     }
 
     #[test]
@@ -220,9 +365,8 @@ mod tests {
         assert!(!same("  code: ", "    code: "));
         assert!(!same("POST https://api.z.ai/a failed ", "POST https://api.z.ai/a gave up "));
         assert!(!same("x ERROR chat failed: ", ""));
-        let behind = |line: &str| statement_behind(line.as_bytes(), 5);
-        assert!(behind(r#"{"err":{},"msg":"chat failed"}"#) != behind(r#"{"err":{},"msg":"request failed"}"#));
-        assert!(behind(r#"{"err":{},"msg":"try 1 failed"}"#) == behind(r#"{"err":{},"msg":"try 2 failed"}"#));
+        assert!(!same(r#"{"err":{},"msg":"chat failed"}"#, r#"{"err":{},"msg":"request failed"}"#));
+        assert!(same(r#"{"err":{},"msg":"try 1 failed"}"#, r#"{"err":{},"msg":"try 2 failed"}"#));
         assert!(!same(r#"{"msg":"chat failed","error":""#, r#"{"msg":"request failed","error":""#));
     }
 }
