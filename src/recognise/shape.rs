@@ -67,10 +67,13 @@ impl Shape {
 
     /// Whether one statement may have printed both: `guide for Lyon failed`, `guide for Porto failed`.
     pub fn is_of_statement(self, other: Self) -> bool {
+        if self.frame != other.frame || self.words == other.words {
+            return self.frame == other.frame;
+        }
         let both = || self.words.iter().zip(&other.words);
         let different = both().filter(|(one, two)| one != two).count();
-        let shared = || both().filter(|(one, two)| one == two && **one != 0).count();
-        self.frame == other.frame && (different == 0 || different == 1 && shared() >= SHARED)
+        let shared = both().filter(|(one, two)| one == two && **one != 0).count();
+        different == 1 && shared >= SHARED
     }
 }
 
@@ -155,7 +158,7 @@ impl Kept {
         };
         let mut hash = Hash::new();
         hash.extend_from_slice(stem);
-        *place = u8::try_from(hash.0 % 255).unwrap_or(0) + 1;
+        *place = hash.0.to_be_bytes()[0].max(1);
         self.count += 1;
         self.frame.push(1);
     }
@@ -163,23 +166,16 @@ impl Kept {
 
 /// Whether a word stands in every line about an error: levels, classes of exceptions, `Error code: 429, with error text`.
 fn is_of_errors(word: &[u8]) -> bool {
-    const WORDS: [&[u8]; 14] = [
-        b"error",
-        b"err",
-        b"warning",
-        b"warn",
-        b"info",
-        b"fatal",
-        b"critical",
-        b"severe",
-        b"code",
-        b"status",
-        b"http",
-        b"level",
-        b"with",
-        b"text",
-    ];
-    word.ends_with(b"Error") || word.ends_with(b"Exception") || WORDS.iter().any(|w| word.eq_ignore_ascii_case(w))
+    let words: &[&[u8]] = match word.len() {
+        3 => &[b"err"],
+        4 => &[b"code", b"http", b"info", b"text", b"warn", b"with"],
+        5 => &[b"error", b"fatal", b"level"],
+        6 => &[b"severe", b"status"],
+        7 => &[b"warning"],
+        8 => &[b"critical"],
+        _ => &[],
+    };
+    word.ends_with(b"Error") || word.ends_with(b"Exception") || words.iter().any(|w| word.eq_ignore_ascii_case(w))
 }
 
 /// How long the host and path of a URL are, if `text` follows its scheme: they change from call to call.
