@@ -123,7 +123,11 @@ impl Hash {
     }
 
     fn push(&mut self, byte: u8) {
-        self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
+        self.mix(u64::from(byte));
+    }
+
+    fn mix(&mut self, hash: u64) {
+        self.0 = (self.0 ^ hash).wrapping_mul(0x0100_0000_01B3);
     }
 
     fn extend_from_slice(&mut self, bytes: &[u8]) {
@@ -152,30 +156,54 @@ impl Kept {
     }
 
     fn word(&mut self, text: &[u8], numbered: bool) {
-        let stem = stem(text, numbered);
-        let Some(place) = self.words.get_mut(self.count).filter(|_| stem != b"#" && !is_of_errors(stem)) else {
-            return self.frame.extend_from_slice(stem);
-        };
+        if numbered || is_method(text) {
+            return self.push(b'#');
+        }
+        let stem = stem(text);
         let mut hash = Hash::new();
         hash.extend_from_slice(stem);
-        *place = hash.0.to_be_bytes()[0].max(1);
-        self.count += 1;
-        self.frame.push(1);
+        match self.words.get_mut(self.count) {
+            Some(place) if !is_of_errors(stem) => {
+                *place = hash.0.to_be_bytes()[0].max(1);
+                self.count += 1;
+                self.push(1);
+            }
+            _ => self.frame.mix(hash.0),
+        }
     }
 }
 
 /// Whether a word stands in every line about an error: levels, classes of exceptions, `Error code: 429, with error text`.
 fn is_of_errors(word: &[u8]) -> bool {
-    let words: &[&[u8]] = match word.len() {
-        3 => &[b"err"],
-        4 => &[b"code", b"http", b"info", b"text", b"warn", b"with"],
-        5 => &[b"error", b"fatal", b"level"],
-        6 => &[b"severe", b"status"],
-        7 => &[b"warning"],
-        8 => &[b"critical"],
-        _ => &[],
-    };
-    word.ends_with(b"Error") || word.ends_with(b"Exception") || words.iter().any(|w| word.eq_ignore_ascii_case(w))
+    const fn lower(word: &[u8]) -> u64 {
+        let (mut packed, mut i) = (0, 0);
+        while i < word.len() {
+            packed = packed << 8 | (word[i] | 0x20) as u64;
+            i += 1;
+        }
+        packed
+    }
+    const WORDS: [u64; 14] = [
+        lower(b"err"),
+        lower(b"code"),
+        lower(b"http"),
+        lower(b"info"),
+        lower(b"text"),
+        lower(b"warn"),
+        lower(b"with"),
+        lower(b"error"),
+        lower(b"fatal"),
+        lower(b"level"),
+        lower(b"severe"),
+        lower(b"status"),
+        lower(b"warning"),
+        lower(b"critical"),
+    ];
+    match word.last() {
+        Some(b'r') if word.ends_with(b"Error") => true,
+        Some(b'n') if word.ends_with(b"Exception") => true,
+        _ => word.len() <= 8 && WORDS.contains(&lower(word)),
+    }
 }
 
 /// How long the host and path of a URL are, if `text` follows its scheme: they change from call to call.
@@ -188,11 +216,14 @@ fn path(text: &[u8]) -> usize {
 /// RFC 9110, section 9, and RFC 5789.
 const METHODS: [&[u8]; 5] = [b"GET", b"POST", b"PUT", b"DELETE", b"PATCH"];
 
-/// What stays of a word: nothing of a method and of one with digits, and `task-` of `task-a`.
-fn stem(word: &[u8], numbered: bool) -> &[u8] {
+/// Whether a word is the method of a request.
+fn is_method(word: &[u8]) -> bool {
+    matches!(word.first(), Some(b'G' | b'P' | b'D')) && METHODS.contains(&word)
+}
+
+/// What stays of a word without digits: `task-` of `task-a`.
+fn stem(word: &[u8]) -> &[u8] {
     match word {
-        _ if numbered => b"#",
-        [b'G' | b'P' | b'D', ..] if METHODS.contains(&word) => b"#",
         [.., b'-', _] => &word[..word.len() - 1],
         _ => word,
     }
