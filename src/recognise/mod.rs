@@ -477,29 +477,29 @@ impl Reading<'_> {
         self.said.get_or_init(all).contains(&code)
     }
 
-    /// What texts alone tell: those that identify a row, or all if the line is the API's. On a line that names its models the others need a
-    /// status of their row before them; on any other line they are guesses, and need one too.
+    /// What texts alone tell: those that identify a row, or all if the line is the API's. Others are guesses, and only where a status that
+    /// the row may have is printed before them; on a line that names the API's models, and with a documented status, they tell as well.
     fn texts(&self, source: Source, taken: &mut Vec<Failure>) {
         let catalogue = &self.recogniser.catalogue;
-        let status = |start| http::status_before(self.view, start);
         let guessed = source == Source::Guessed;
         let likely = self.marks.hint && !self.marks.foreign();
-        for found in self.recogniser.texts.find(self.view, guessed || likely || self.marks.vendor) {
+        for found in self.recogniser.texts.find(self.view, guessed || self.marks.vendor) {
             let row = &catalogue.rows()[found.row];
+            let status = http::status_before(self.view, found.start);
+            let documented = status.is_some_and(|s| row.http.contains(&s));
             let evidence = Evidence {
                 form: Form::Text,
                 documented: true,
                 short: false,
                 message: Some(Agreement::Whole),
                 free_text: false,
-                status: status(found.start).is_some_and(|s| row.http.contains(&s) || guessed && row.http.is_empty()),
+                status: documented || guessed && status.is_some() && row.http.is_empty(),
                 request_id: false,
                 quoted: false,
                 line: self.marks,
                 context: false,
             };
-            let known = found.strong || self.marks.vendor;
-            if evidence.weight() < ENOUGH || guessed && found.strong || !known && !evidence.status {
+            if evidence.weight() < ENOUGH || guessed && (found.strong || !evidence.status) {
                 continue;
             }
             let identity = if found.is_http(catalogue) {
@@ -507,7 +507,8 @@ impl Reading<'_> {
             } else {
                 Identity::Business(row.code)
             };
-            let (status, shape) = (status(found.start), self.shape(found.start, Form::Text));
+            let source = if likely && documented { Source::Told } else { source };
+            let shape = self.shape(found.start, Form::Text);
             add(taken, Failure { identity, source, status, shape, message: None, request: None, head: None });
         }
     }

@@ -10,6 +10,9 @@ use crate::catalogue::{Catalogue, Category, Row, Wording, normalise_mapped};
 /// How much of a line around a hit is compared with the wording, in bytes.
 const AROUND: Range<usize> = 512..1_536;
 
+/// In how much of a message another code's text is looked for: a line may hold hundreds of messages.
+const FIRST_PART: usize = 512;
+
 /// How far back a word like `error` is looked for.
 const LEAD: usize = 160;
 
@@ -86,9 +89,9 @@ impl Texts {
         found
     }
 
-    /// The row of a business code that a message identifies by its text alone.
+    /// The row of a business code that a message, in its first part, identifies by its text alone.
     pub fn business<'a>(&self, message: &[u8], catalogue: &'a Catalogue) -> Option<&'a Row> {
-        let found = self.find(message, false);
+        let found = self.find(&message[..message.len().min(FIRST_PART)], false);
         found.iter().map(|f| &catalogue.rows()[f.row]).find(|row| row.category != Category::Http)
     }
 

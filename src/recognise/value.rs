@@ -62,7 +62,9 @@ pub fn separator(after_key: &[u8]) -> Option<usize> {
 pub fn opens_object(after_key: &[u8]) -> bool {
     let Some(at) = separator(after_key) else { return false };
     let value = &after_key[at..];
-    let below = || matches!(value.first(), None | Some(b'\n')) && after_key[..at].trim_ascii_end().ends_with(b"=>");
+    // Docker writes the end of a line as `\n`.
+    let ends = || matches!(value.first(), None | Some(b'\n' | b'\r')) || value.starts_with(b"\\n");
+    let below = || after_key[..at].trim_ascii_end().ends_with(b"=>") && ends();
     value.starts_with(b"{") || value.starts_with(b"Array") || below()
 }
 
@@ -161,6 +163,16 @@ mod tests {
         assert!(referer(r#""GET /x HTTP/1.1" 304 - "https://api.z.ai/" "-""#));
         assert!(!referer(r#""POST https://api.z.ai/x HTTP/1.1" 429 98 "-" "-""#));
         assert!(!referer(r#"failed 429 98 "https://api.z.ai/""#) && !referer("api.z.ai"));
+    }
+
+    #[test]
+    fn objects_are_opened_on_the_line_or_below() {
+        for after in ["\": {", "={", "] => Array\n", "' => \n", "' => \r\n", "' => \\n\",\"stream\"", "\" =>"] {
+            assert!(opens_object(after.as_bytes()), "{after}");
+        }
+        for after in ["\": \n", "\": 1", " => 'x'", "s: {"] {
+            assert!(!opens_object(after.as_bytes()), "{after}");
+        }
     }
 
     #[test]
