@@ -60,7 +60,7 @@ SHAPES = {
     "bracketed codes": line(b"[1302][x] "),
     "statuses for codes": line(b'{"error":{"code":"429","message":"Rate limit reached for requests. '),
     "request ids": line(b'"code":"1302","request_id":"20260810085407aabb",'),
-    "messages": line(b'message message: '),
+    "words about messages": line(b'message message: '),
     "entities": line(b"&quot;code&quot;:&quot;1302&quot;&"),
     "said behind": line(b'"msg":"x","event":', head=b'{"error":{"code":"1302","message":"x"}},'),
     "clocks": lines(b"08:54:0x \"code\":1302 time=time=\"ts\"\n"),
