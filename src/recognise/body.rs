@@ -130,21 +130,19 @@ impl Object {
     /// The object that holds position `at`.
     fn around(view: &[u8], at: usize, in_error_object: bool) -> Self {
         let floor = at.saturating_sub(OBJECT);
-        let mut depth = 0u32;
-        for i in (floor..at).rev() {
+        let is_bracket = |b: &u8| matches!(b, b'{' | b'}' | b'(' | b')');
+        let (mut depth, mut end) = (0u32, at);
+        while let Some(found) = view[floor..end].iter().rposition(is_bracket) {
+            let i = floor + found;
+            end = i;
             match view[i] {
                 b'}' | b')' => depth += 1,
                 b'{' | b'(' if depth > 0 => depth -= 1,
-                // The object of the key on the line above.
-                b'{' if in_error_object && view[..i].trim_ascii().is_empty() => {
-                    return Self { kind: Kind::Error, inner: i + 1, outer: i };
-                }
-                b'{' => return Self::opened(view, i),
+                b'{' => return Self::opened(view, i, in_error_object),
                 b'(' if view[..i].ends_with(b"ChatError") => {
                     return Self { kind: Kind::Java, inner: i + 1, outer: i - 9 };
                 }
                 b'(' => return Self { kind: Kind::None, inner: i + 1, outer: at },
-                b'\n' if depth == 0 && !in_error_object && i + 1 < at => {}
                 _ => {}
             }
         }
@@ -153,7 +151,11 @@ impl Object {
         Self { kind, inner: at, outer }
     }
 
-    fn opened(view: &[u8], brace: usize) -> Self {
+    fn opened(view: &[u8], brace: usize, in_error_object: bool) -> Self {
+        if in_error_object && view[..brace].trim_ascii().is_empty() {
+            // The object of the key on the line above.
+            return Self { kind: Kind::Error, inner: brace + 1, outer: brace };
+        }
         let Some(key_start) = error_key(&view[..brace]) else {
             return Self { kind: Kind::Plain, inner: brace + 1, outer: brace };
         };

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::evidence::Form;
 
 /// How much of a line its shape is read from, in bytes.
-const HEAD: usize = 16 * 1024;
+const HEAD: usize = 8 * 1024;
 
 /// What is the same for all lines that one statement of a program prints, but for a name that may stand in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
