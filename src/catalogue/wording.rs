@@ -61,9 +61,10 @@ impl Wording {
         self.find_shortest(message, 0)
     }
 
-    /// The same of the first text that ends behind `at`: one may stand before it.
+    /// The same of the first text that ends behind `at`: others may stand before it.
     pub fn find_over(&self, message: &[u8], at: usize) -> Option<std::ops::Range<usize>> {
-        let mut found = self.find_shortest(message, 0)?;
+        let longest = self.pieces.iter().map(|piece| piece.len() + PLACEHOLDER).sum::<usize>();
+        let mut found = self.find_shortest(message, at.saturating_sub(longest.saturating_sub(PLACEHOLDER)))?;
         while found.end <= at {
             found = self.find_shortest(message, found.end)?;
         }
