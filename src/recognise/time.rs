@@ -85,10 +85,11 @@ pub fn in_text(text: &[u8], zone: &TimeZone) -> Option<Written> {
     let mut at = 0;
     while at + 19 <= text.len() {
         let rest = &text[at..];
-        let fresh = !text[..at].last().is_some_and(u8::is_ascii_digit) && !is_foretold(&text[..at]);
+        let fresh = at == 0 || !text[at - 1].is_ascii_digit();
         if rest[0].is_ascii_digit()
             && fresh
             && let Some(written) = iso(rest, zone).or_else(|| nginx(rest, zone))
+            && !is_foretold(&text[..at])
         {
             return Some(written);
         }
@@ -124,8 +125,9 @@ fn of_day(line: &[u8]) -> Option<Written> {
 fn keyed(line: &[u8], zone: &TimeZone) -> Option<Written> {
     [&find::TIME, &find::TS].into_iter().flat_map(|word| word.find_iter(line)).find_map(|at| {
         let key = KEYS.iter().find(|key| line[at..].starts_with(key))?;
-        let quoted = !key.ends_with(b"\"") || key.starts_with(b"\"") || matches!(line[..at].last(), Some(b'"' | b'@'));
-        let rest = quoted.then(|| line[at + key.len()..].trim_ascii_start())?;
+        let opened = key.starts_with(b"\"") || matches!(line[..at].last(), Some(b'"' | b'@'));
+        let is_key = opened || !key.ends_with(b"\"");
+        let rest = is_key.then(|| line[at + key.len()..].trim_ascii_start())?;
         let rest = rest.strip_prefix(b":").unwrap_or(rest).trim_ascii_start();
         let quoted = rest.strip_prefix(b"\"");
         quoted.map_or_else(|| epoch(rest).map(Written::At), |text| in_text(&text[..text.len().min(40)], zone))

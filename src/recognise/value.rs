@@ -68,17 +68,22 @@ pub fn opens_object(after_key: &[u8]) -> bool {
     value.starts_with(b"{") || value.starts_with(b"Array") || below()
 }
 
-/// Quote characters as .NET's JSON and HTML write them.
-const QUOTES: [&[u8]; 5] = [b"u0022", b"u0027", b"&quot;", b"&#34;", b"&#39;"];
+/// Quote characters as HTML writes them, and what they stand for.
+pub const ENTITIES: [(&[u8], u8); 3] = [(b"&quot;", b'"'), (b"&#34;", b'"'), (b"&#39;", b'\'')];
+
+/// Quote characters as .NET's JSON writes them, behind a backslash.
+const ESCAPES: [&[u8]; 2] = [b"u0022", b"u0027"];
 
 /// How many bytes of quote characters and backslashes `text` starts with; few at the most, so that hostile text costs nothing.
 pub fn quotes(text: &[u8]) -> usize {
     let plain = text.iter().take(8).take_while(|b| matches!(b, b'"' | b'\'' | b'`' | b'\\')).count();
-    match text.get(plain) {
-        Some(b'u') if plain == 0 => plain,
-        Some(b'u' | b'&') => plain + QUOTES.iter().find(|q| text[plain..].starts_with(q)).map_or(0, |q| q.len()),
-        _ => plain,
-    }
+    let rest = &text[plain..];
+    let written = match rest.first() {
+        Some(b'u') if plain > 0 => ESCAPES.into_iter().find(|quote| rest.starts_with(quote)),
+        Some(b'&') => ENTITIES.into_iter().map(|(entity, _)| entity).find(|entity| rest.starts_with(entity)),
+        _ => None,
+    };
+    plain + written.map_or(0, <[u8]>::len)
 }
 
 fn spaces(text: &[u8]) -> usize {

@@ -9,6 +9,7 @@ use std::ops::Range;
 use memchr::{memchr, memchr2};
 
 use super::prompt::Prompts;
+use super::value::ENTITIES;
 use crate::lines;
 
 /// The buffers that views are built in, used again for each line.
@@ -82,11 +83,9 @@ fn flatten(text: &[u8], out: &mut Vec<u8>) {
 
 /// Appends what the `&` stands for that `rest` begins with (only quotes are looked for), and tells how much of `rest` that took.
 fn entity(rest: &[u8], out: &mut Vec<u8>) -> usize {
-    let quotes: [(&[u8], u8); 3] = [(b"&quot;", b'"'), (b"&#34;", b'"'), (b"&#39;", b'\'')];
-    let (len, byte) =
-        quotes.iter().find(|(e, _)| rest.starts_with(e)).map_or((1, b'&'), |(e, quote)| (e.len(), *quote));
+    let (text, byte) = ENTITIES.into_iter().find(|(entity, _)| rest.starts_with(entity)).unwrap_or((b"&", b'&'));
     out.push(byte);
-    len
+    text.len()
 }
 
 /// Appends what a run of backslashes followed by `rest` stands for, and tells how much of `rest` that took.
