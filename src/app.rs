@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use prometheus::Registry;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, watch};
 
 use crate::cli::{Failure, ReadFrom, Serve};
@@ -29,6 +29,8 @@ pub fn serve(args: Serve) -> Result<(), Failure> {
 }
 
 async fn run(args: Serve) -> Result<(), Failure> {
+    // First of all: until then a signal would end the process, and the start may take long.
+    let signals = Signals::new().map_err(|e| Failure::runtime(format!("cannot listen for signals: {e}")))?;
     check(&args)?;
     let reloader = Reloader::new(args.config_file.clone(), args.paths.clone());
     let config = reloader.load().map_err(|e| Failure::usage(e.to_string()))?;
@@ -64,13 +66,14 @@ async fn run(args: Serve) -> Result<(), Failure> {
     let site =
         Arc::new(Site { engine: handle.clone(), registry, data, own: own.clone(), started, reloader, telemetry_path });
     let _folders = watch_config(&site);
-    tokio::spawn(reload_on_hangup(Arc::clone(&site)));
+    let Signals { hangup, stop: stopping } = signals;
+    tokio::spawn(reload_on_hangup(hangup, Arc::clone(&site)));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), address = %args.listen, "listening");
     let guard =
         Guard::new(Arc::clone(&doors)).map_err(|_| Failure::runtime("cannot get random bytes from the system"))?;
     let routes = web::routes(site, &Arc::new(guard));
     let server = Server { routes, config: doors, own, limit: rlimit::connections(args.max_connections) };
-    server.serve(listener, stop_signal(ended)).await;
+    server.serve(listener, stop_signal(stopping, ended)).await;
     stop(&handle, thread)
 }
 
@@ -136,18 +139,27 @@ fn watch_config(site: &Arc<Site>) -> Option<Folders> {
     Some(folders)
 }
 
-async fn reload_on_hangup(site: Arc<Site>) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+/// The signals that are heard.
+struct Signals {
+    hangup: Signal,
+    stop: [Signal; 2],
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        let stop = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
+        Ok(Self { hangup: signal(SignalKind::hangup())?, stop })
+    }
+}
+
+async fn reload_on_hangup(mut hangup: Signal, site: Arc<Site>) {
     while hangup.recv().await.is_some() {
         let _ = site.reloader.reload(&site.engine).await;
     }
 }
 
 /// A signal, or the end of the engine: without it there is nothing to serve, and whoever supervises should know.
-async fn stop_signal(ended: tokio::sync::oneshot::Receiver<()>) {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        return std::future::pending().await;
-    };
+async fn stop_signal([mut term, mut int]: [Signal; 2], ended: tokio::sync::oneshot::Receiver<()>) {
     tokio::select! { _ = term.recv() => {}, _ = int.recv() => {}, _ = ended => {} }
     tracing::info!("stopping: the last lines are read and committed");
 }

@@ -56,9 +56,9 @@ impl Commits {
     }
 
     /// Has the state directory begin anew; what it held is kept aside.
-    pub fn put_aside(&self) {
-        if let Some(store) = &self.store {
-            let aside = store.put_aside();
+    pub fn put_aside(&mut self) {
+        if let Some(store) = &mut self.store {
+            let aside = store.put_all_aside();
             tracing::error!(
                 aside = %aside.display(),
                 "the state directory holds the state of other logs; it was kept aside, and counting starts anew"

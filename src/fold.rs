@@ -228,6 +228,9 @@ impl Fold {
             earlier.shapes.push(shape);
             return;
         }
+        if self.finishes.len() == CALLS {
+            self.finishes.pop_front();
+        }
         self.finishes.push_back(Finish { reason, line, shapes: vec![shape] });
         tell(Event::Finish(reason));
     }

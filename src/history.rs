@@ -67,7 +67,7 @@ impl History {
     fn add(&mut self, minute: i64, added: &PerCategory) {
         // A clock that was set back must not open a second, older end: the newest minute takes what is counted meanwhile.
         match self.minutes.back_mut().filter(|(last, _)| *last >= minute) {
-            Some((_, counts)) => counts.iter_mut().zip(added).for_each(|(c, a)| *c += a),
+            Some((_, counts)) => counts.iter_mut().zip(added).for_each(|(c, a)| *c = c.saturating_add(*a)),
             None => self.minutes.push_back((minute, *added)),
         }
         if self.minutes.len() > MINUTES {
@@ -88,7 +88,8 @@ fn minute_of(at: Millis) -> i64 {
 fn totals(snapshot: &Snapshot) -> PerCategory {
     let mut totals = PerCategory::default();
     for series in &snapshot.errors {
-        totals[series.key.category as usize] += series.count;
+        let total = &mut totals[series.key.category as usize];
+        *total = total.saturating_add(series.count);
     }
     totals
 }

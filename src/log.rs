@@ -43,12 +43,16 @@ impl Progress {
         self.lines = self.lines.saturating_add(lines);
     }
 
-    /// The progress with which the next generation of the same log starts.
+    /// The progress with which the next generation of the same log starts. A runtime that splits a line may print its parts into both.
     pub fn carried_over(&mut self) -> Self {
-        let next =
-            Self { lines: self.lines, context: self.context, fold: std::mem::take(&mut self.fold), ..Self::default() };
-        self.context = Context::default();
-        next
+        let Self { lines, frames, context, fold, .. } = std::mem::take(self);
+        self.lines = lines;
+        Self { lines, skipping: false, frames, context, fold }
+    }
+
+    /// What is next does not follow what was read last: the rest of a split line is lost.
+    pub fn lose_rest(&mut self) {
+        self.frames = Frames::default();
     }
 }
 

@@ -74,8 +74,10 @@ impl Reloader {
         *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
         match loaded {
             Ok(config) => {
-                engine.configure(config).await;
-                tracing::info!("the configuration was reloaded");
+                // An engine that has ended is told of by the end of the program.
+                if engine.configure(config).await {
+                    tracing::info!("the configuration was reloaded");
+                }
                 Ok(())
             }
             Err(e) => {

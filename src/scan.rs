@@ -130,11 +130,13 @@ impl Scan<'_> {
         let Self { config, ledger, buffer, counter, .. } = self;
         let mut progress = Progress::default();
         self.files += 1;
-        buffer.pour_on(&mut stream, |block| counter.feed(config, &mut progress, block, (set, written), ledger))?;
+        let all =
+            buffer.pour_on(&mut stream, |block| counter.feed(config, &mut progress, block, (set, written), ledger));
+        // What was read of a stream that broke off counts, too.
         for event in progress.held() {
             ledger.count(set, event, &config.recogniser.catalogue, written);
         }
-        Ok(())
+        all
     }
 }
 

@@ -176,21 +176,39 @@ impl Store {
         if let Some(begun) = begun {
             self.disk.rename(&new, &current)?;
             state = Some(begun);
-        } else if unusable.is_some() {
+        } else if state.is_none() {
+            // A start that put the last commit aside may have ended before it made another.
             state = read(&self.file(SYNCED))?.and_then(Result::ok);
         }
         self.sequence = state.as_ref().map_or(0, |state| state.sequence);
         Ok(Found { state: state.map(Box::new), unusable })
     }
 
-    /// Moves the state file out of the way, under a name that tells when.
-    pub fn put_aside(&self) -> PathBuf {
-        let seconds = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs());
-        let aside = self.directory.join(format!("state.json.unusable-{seconds}"));
-        if let Err(e) = fs::rename(self.file(CURRENT), &aside) {
-            tracing::error!(path = %aside.display(), "cannot keep the unusable state file aside: {e}");
+    /// Has the directory begin anew: what it holds, the newest of it, is kept under a name that tells when.
+    pub fn put_all_aside(&mut self) -> PathBuf {
+        let aside = self.aside();
+        // The newer last: it takes the name.
+        for name in [SYNCED, CURRENT] {
+            match self.disk.rename(&self.file(name), &aside) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => unmoved(&aside, &e),
+                _ => {}
+            }
         }
         aside
+    }
+
+    /// Moves the state file out of the way, under a name that tells when.
+    fn put_aside(&mut self) -> PathBuf {
+        let aside = self.aside();
+        if let Err(e) = self.disk.rename(&self.file(CURRENT), &aside) {
+            unmoved(&aside, &e);
+        }
+        aside
+    }
+
+    fn aside(&self) -> PathBuf {
+        let seconds = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        self.directory.join(format!("state.json.unusable-{seconds}"))
     }
 
     /// Commits a state: from now on a kill leaves it.
@@ -223,6 +241,10 @@ impl Store {
     fn file(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
+}
+
+fn unmoved(aside: &Path, e: &io::Error) {
+    tracing::error!(path = %aside.display(), "cannot keep the unusable state file aside: {e}");
 }
 
 /// Writes a state file in pieces: a line that says what it is, the state, and a line with the checksum and the length of the two
@@ -491,6 +513,37 @@ mod tests {
             assert_eq!(found.state.unwrap().sequence, round);
             assert!(found.unusable.unwrap().1.exists());
         }
+    }
+
+    #[test]
+    fn a_start_that_ends_before_its_first_commit_loses_nothing_for_the_next() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut one = store(directory.path());
+        commit(&mut one);
+        one.keep().unwrap();
+        commit(&mut one);
+        drop(one);
+        fs::write(directory.path().join(CURRENT), "").unwrap();
+        assert_eq!(sequence(directory.path()), 1);
+        assert!(!directory.path().join(CURRENT).exists(), "put aside, and nothing was committed");
+        assert_eq!(sequence(directory.path()), 1);
+    }
+
+    #[test]
+    fn a_directory_that_begins_anew_holds_nothing_that_a_start_would_take() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut one = store(directory.path());
+        for _ in 0..2 {
+            commit(&mut one);
+            one.keep().unwrap();
+        }
+        commit(&mut one);
+        let aside = one.put_all_aside();
+        assert_eq!(parse(&fs::read(&aside).unwrap()).unwrap().sequence, 3);
+        drop(one);
+        assert!(store(directory.path()).load().state.is_none());
+        let nothing = tempfile::tempdir().unwrap();
+        assert!(!store(nothing.path()).put_all_aside().exists());
     }
 
     #[test]

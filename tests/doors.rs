@@ -277,6 +277,25 @@ fn certificates_of_clients_are_asked_for_as_configured() {
 }
 
 #[test]
+fn a_file_written_in_part_lets_nobody_in_without_a_certificate() {
+    let setup = Setup::new();
+    let verify = format!("{PAIR}  client_ca_file: ca.crt\n  client_auth_type: RequireAndVerifyClientCert\n");
+    let exporter = setup.start(&format!("{verify}  client_allowed_sans: [prometheus.example.com]\n"));
+    let good = setup.client_with(&setup.authority.issue(&["prometheus.example.com"]));
+    let other = setup.client_with(&setup.authority.issue(&["grafana.example.com"]));
+    answered(&good, exporter.port, "/-/healthy", "", 200);
+    for less in [PAIR.to_string(), verify] {
+        setup.web_config(&less);
+        let scrape = answered(&good, exporter.port, "/metrics", "", 200).text();
+        assert_eq!(value(&scrape, "zai_exporter_web_config_last_reload_successful", ""), 0.0, "{less}");
+        for client in [&setup.client(), &other] {
+            assert!(client.ask(exporter.port, "/-/healthy", "").is_err(), "{less}");
+        }
+    }
+    assert!(exporter.journal().contains("less is asked of clients"), "{}", exporter.journal());
+}
+
+#[test]
 fn a_new_certificate_is_used_by_the_next_connection_and_the_old_ones_live_on() {
     let setup = Setup::new();
     let exporter = setup.start(PAIR);

@@ -149,6 +149,88 @@ fn a_log_that_is_deleted_and_made_anew_hour_after_hour_holds_one_descriptor() {
     }
 }
 
+/// An HTTP failure whose coded error may still come.
+const HELD: &str = "2026-08-10 08:54:07,768 INFO httpx HTTP Request: POST https://api.z.ai/api/paas/v4/chat/completions \"HTTP/1.1 502 Bad Gateway\"\n";
+
+#[test]
+fn what_a_file_holds_back_counts_though_its_name_returns_to_one_known_before() {
+    let mut world = World::new();
+    world.append("a.log", 1);
+    fs::write(world.path("b.log"), HELD).unwrap();
+    let link = |to: &str| {
+        let _ = fs::remove_file(world.path("current.log"));
+        std::os::unix::fs::symlink(world.path(to), world.path("current.log")).unwrap();
+    };
+    link("a.log");
+    let mut engine = world.engine(&["current.log"]);
+    assert_eq!(world.count(&mut engine), 1);
+    link("b.log");
+    world.look(&mut engine);
+    link("a.log");
+    world.look(&mut engine);
+    world.now += 120_000;
+    world.look(&mut engine);
+    world.now += 120_000;
+    assert_eq!(world.count(&mut engine), 2);
+}
+
+#[test]
+fn a_line_whose_parts_are_printed_on_both_sides_of_a_rotation_is_one() {
+    let mut world = World::new();
+    let error = r#"ERROR call failed: Error code: 429, with error text {"error":{"code":"1113","message":"Insufficient balance"}}"#;
+    let (head, rest) = error.split_at(60);
+    fs::write(world.path("app.log"), format!("2026-08-10T08:54:07.1Z stderr P {head}\n")).unwrap();
+    let mut engine = world.engine(&["app.log"]);
+    assert_eq!(world.count(&mut engine), 0);
+    fs::rename(world.path("app.log"), world.path("app.log.1")).unwrap();
+    fs::write(world.path("app.log"), format!("2026-08-10T08:54:07.1Z stderr F {rest}\n")).unwrap();
+    world.now += 1_000;
+    assert_eq!(world.count(&mut engine), 1);
+}
+
+#[test]
+fn the_values_of_a_label_stay_bounded_over_restarts() {
+    let mut world = World::new();
+    let config = format!(
+        "sources: [{{paths: ['{}/pods/*/*/*.log'], path_labels: kubernetes}}]\nlimits: {{label_values: 2}}\n",
+        world.folder.path().display()
+    );
+    fs::write(world.path("config.yaml"), config).unwrap();
+    let mut pods = Vec::new();
+    for start in 0..3 {
+        for pod in 0..2 {
+            let folder = format!("pods/shop_api-{start}-{pod}_uid/app");
+            fs::create_dir_all(world.path(&folder)).unwrap();
+            world.append(&format!("{folder}/0.log"), 1);
+        }
+        let mut engine = world.engine_with(Config::load(Some(&world.path("config.yaml"))).unwrap());
+        world.look(&mut engine);
+        let snapshot = engine.commit(world.now);
+        pods = snapshot.errors.iter().filter_map(|s| s.labels.get("pod").cloned()).collect();
+        pods.sort();
+        pods.dedup();
+        assert_eq!(world.count(&mut engine), world.written);
+    }
+    assert_eq!(pods, ["api-0-0", "api-0-1", "other"]);
+}
+
+#[test]
+fn nothing_is_wrong_with_a_file_that_is_back() {
+    let mut world = World::new();
+    world.append("app.log", 1);
+    let mut engine = world.engine(&["app.log"]);
+    assert_eq!(world.count(&mut engine), 1);
+    fs::rename(world.path("app.log"), world.path("moved.log")).unwrap();
+    fs::create_dir(world.path("app.log")).unwrap();
+    world.look(&mut engine);
+    let trouble = |engine: &Engine| engine.standing(world.now).files[0].trouble.clone();
+    assert!(trouble(&engine).is_some_and(|t| t.contains("a directory")));
+    fs::remove_dir(world.path("app.log")).unwrap();
+    fs::rename(world.path("moved.log"), world.path("app.log")).unwrap();
+    world.look(&mut engine);
+    assert_eq!(trouble(&engine), None);
+}
+
 #[test]
 fn the_state_of_other_logs_is_kept_aside_and_the_start_is_clean() {
     let mut world = World::new();

@@ -22,8 +22,9 @@ fn sequence(bytes: &[u8]) -> usize {
             end.map_or(bytes.len(), |n| n + 3)
         }
         Some(b']') => {
+            // It ends with BEL, or with the string terminator, `ESC \`.
             let end = bytes[2..].iter().position(|b| matches!(*b, 0x07 | ESC));
-            end.map_or(bytes.len(), |n| n + 3)
+            end.map_or(bytes.len(), |n| n + if bytes[n + 2..].starts_with(b"\x1b\\") { 4 } else { 3 })
         }
         Some(_) => 2,
         None => 1,
@@ -37,5 +38,8 @@ mod tests {
         let mut out = Vec::new();
         super::strip(b"\x1b[31mERR\x1b[0;1mOR\x1b]0;title\x07 end\x1b", &mut out);
         assert_eq!(out, b"ERROR end");
+        out.clear();
+        super::strip(b"\x1b]8;;https://z.ai\x1b\\link\x1b]8;;\x1b\\ nothing", &mut out);
+        assert_eq!(out, b"link nothing");
     }
 }

@@ -19,6 +19,9 @@ use crate::metrics::{Own, WatchMode};
 use crate::recognise::time::Millis;
 use crate::wake::{Bell, Folders, Watched};
 
+/// How many commands are carried out between two looks: whoever goes on asking does not keep the engine from looking.
+const AT_ONCE: usize = 1_000;
+
 /// What the engine is asked for.
 #[derive(Debug)]
 pub enum Command {
@@ -157,7 +160,7 @@ impl Runner {
             }
             match self.mailbox.recv_timeout(self.pace.rest(Instant::now())) {
                 Ok(command) => {
-                    if self.obey(command) {
+                    if self.obey_all(command) {
                         return self.stop();
                     }
                 }
@@ -210,11 +213,27 @@ impl Runner {
         self.note_mode();
     }
 
-    /// Carries a command out; `true` ends the engine.
+    /// Carries a command out, and what is in the mailbox by now: all of it shares the next look and commit. `true` ends the engine.
+    fn obey_all(&mut self, first: Command) -> bool {
+        let mut next = Some(first);
+        let mut left = AT_ONCE;
+        while let Some(command) = next.take() {
+            if self.obey(command) {
+                return true;
+            }
+            left -= 1;
+            next = if left > 0 { self.mailbox.try_recv().ok() } else { None };
+        }
+        false
+    }
+
+    /// Carries a command out; `true` ends the engine. Nobody waits for what a client that has gone asked for.
     fn obey(&mut self, command: Command) -> bool {
         match command {
             Command::Wake => {}
+            Command::Commit(done) if done.is_closed() => {}
             Command::Commit(done) => self.waiting.push(done),
+            Command::Describe(reply) if reply.is_closed() => {}
             Command::Describe(reply) => drop(reply.send(self.engine.standing(wall_clock()))),
             Command::Configure(config, done) => {
                 self.engine.set_config(config, wall_clock());
@@ -223,12 +242,6 @@ impl Runner {
             }
             Command::RefuseConfig => self.engine.refuse_config(),
             Command::Stop => return true,
-        }
-        // All that is in the mailbox by now shares the next look and commit.
-        while let Ok(more) = self.mailbox.try_recv() {
-            if self.obey(more) {
-                return true;
-            }
         }
         false
     }
@@ -315,6 +328,7 @@ pub fn wall_clock() -> Millis {
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
+    use std::path::Path;
     use std::time::Duration;
 
     use prometheus::Registry;
@@ -322,22 +336,49 @@ mod tests {
     use super::*;
     use crate::metrics::Data;
 
-    #[test]
-    fn lines_count_where_no_hint_is_ever_given() {
-        let log = tempfile::NamedTempFile::new().unwrap();
-        let mut file = log.reopen().unwrap();
-        let config = Arc::new(Config::default().with_paths(&[log.path().display().to_string()]).unwrap());
+    /// Starts an engine on a log, which nobody tells of anything.
+    fn started(
+        log: &Path,
+        (handle, mailbox): (&Handle, Receiver<Command>),
+    ) -> (Own, JoinHandle<()>, watch::Receiver<Watched>) {
+        let config = Arc::new(Config::default().with_paths(&[log.display().to_string()]).unwrap());
         let data = Data::new(Arc::clone(&config.recogniser.catalogue));
         let own = Own::new(&Registry::new()).unwrap();
         let engine = Engine::new(config, None, false, data, own.clone(), wall_clock());
-        let (handle, mailbox) = handle();
         // The list of files is heard by nobody, and nobody rings.
-        let (files, _list) = watch::channel(Watched::default());
+        let (files, list) = watch::channel(Watched::default());
         let watch =
             Watch { files, changed: Bell::new(|| ()), appeared: Bell::new(|| ()), healthy: Arc::new(true.into()) };
         let milli = Duration::from_millis(1);
         let intervals = Intervals { slow_poll: 5 * milli, fast_poll: milli, discover: 20 * milli, gap: milli };
-        let (thread, _ended) = start(engine, own.clone(), &handle, mailbox, watch, intervals).unwrap();
+        let (thread, _ended) = start(engine, own.clone(), handle, mailbox, watch, intervals).unwrap();
+        (own, thread, list)
+    }
+
+    #[test]
+    fn scrapes_whose_clients_have_gone_cost_neither_the_stack_nor_a_commit() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let (handle, mailbox) = handle();
+        for _ in 0..200_000 {
+            handle.commands.send(Command::Commit(oneshot::channel().0)).unwrap();
+            handle.commands.send(Command::Describe(oneshot::channel().0)).unwrap();
+        }
+        let (reply, answer) = oneshot::channel();
+        handle.commands.send(Command::Commit(reply)).unwrap();
+        let (own, thread, _list) = started(log.path(), (&handle, mailbox));
+        answer.blocking_recv().unwrap();
+        handle.stop();
+        thread.join().unwrap();
+        let commits = own.commits.get();
+        assert!(commits <= 3, "the first pass, the one scrape, and the end: {commits}");
+    }
+
+    #[test]
+    fn lines_count_where_no_hint_is_ever_given() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let mut file = log.reopen().unwrap();
+        let (handle, mailbox) = handle();
+        let (own, thread, _list) = started(log.path(), (&handle, mailbox));
 
         let until = Instant::now() + Duration::from_secs(60);
         let wait = || {

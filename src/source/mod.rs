@@ -14,5 +14,6 @@ mod tail;
 pub use self::buffer::Buffer;
 pub use self::follow::{Followed, Follower, QUIET_MILLIS, SavedFollower};
 pub use self::globs::glob_paths;
+pub use self::identity::FileId;
 pub use self::reader::Counter;
 pub use self::report::Report;

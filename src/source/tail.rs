@@ -73,6 +73,15 @@ pub struct SavedTail<'a> {
     pub deleted: Option<Nanos>,
 }
 
+impl SavedTail<'_> {
+    /// The same, borrowed.
+    pub fn borrowed(&self) -> SavedTail<'_> {
+        let Self { id, position, born, copied, written, deleted, .. } = *self;
+        let (path, mark) = (Cow::Borrowed(&*self.path), Cow::Borrowed(&*self.mark));
+        SavedTail { id, path, position, mark, progress: Cow::Borrowed(&*self.progress), born, copied, written, deleted }
+    }
+}
+
 /// What a look at a tail shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
@@ -229,6 +238,8 @@ impl Tail {
             let new = buffer.step(read, take);
             let new = match new {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                // What was consumed has been counted. The failure shows again at the next look.
+                Err(_) if total > 0 => return Ok((total, true)),
                 other => other?,
             };
             at += new as u64;
@@ -239,7 +250,10 @@ impl Tail {
                 self.waiting_at = if end && at > self.position { at } else { u64::MAX };
                 if total > 0 {
                     self.grown = now;
-                    self.mark.grow_head(&self.file, self.position)?;
+                    if self.mark.grow_head(&self.file, self.position).is_err() {
+                        // It was cut meanwhile, or cannot be read, which shows at the next look; what was consumed has been counted.
+                        return Ok((total, true));
+                    }
                 }
                 if end {
                     self.mark.rest();
@@ -316,5 +330,5 @@ fn changed(meta: &Metadata) -> Nanos {
 
 /// When a file was last written to.
 pub fn modified(meta: &Metadata) -> Millis {
-    meta.mtime() * 1_000 + meta.mtime_nsec() / 1_000_000
+    meta.mtime().saturating_mul(1_000).saturating_add(meta.mtime_nsec() / 1_000_000)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +12,7 @@ use notify::event::ModifyKind;
 use notify::{ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::{Bell, unhealthy, well};
+use crate::source::FileId;
 
 /// How long the watcher's thread rests after it was told of a write.
 const REST: Duration = Duration::from_millis(50);
@@ -20,9 +21,20 @@ const REST: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct Folders {
     watcher: Option<RecommendedWatcher>,
-    /// The folders, and whether each is watched with all that is below it.
-    watched: HashMap<PathBuf, bool>,
+    /// The folders.
+    watched: HashMap<PathBuf, Watch>,
+    /// Those that could not be watched.
+    failed: HashSet<PathBuf>,
     healthy: Arc<AtomicBool>,
+}
+
+/// A watched folder.
+#[derive(Debug)]
+struct Watch {
+    /// Which folder it is: one that is deleted and made again is another.
+    id: FileId,
+    /// With all that is below it.
+    recursive: bool,
 }
 
 impl Folders {
@@ -50,27 +62,39 @@ impl Folders {
                 None
             }
         };
-        Self { watcher, watched: HashMap::new(), healthy }
+        Self { watcher, watched: HashMap::new(), failed: HashSet::new(), healthy }
     }
 
     /// Watches a folder, with all that is below it if `recursive`.
     pub fn watch(&mut self, folder: &Path, recursive: bool) {
-        let known = self.watched.get(folder).is_some_and(|below| *below || !recursive);
-        if known || !folder.is_dir() {
-            return;
-        }
         let Some(watcher) = &mut self.watcher else { return };
+        let Some(id) = fs::metadata(folder).ok().filter(Metadata::is_dir).map(|meta| FileId::of(&meta)) else {
+            return;
+        };
+        match self.watched.get(folder) {
+            Some(known) if known.id == id && (known.recursive || !recursive) => return,
+            // The watch ended with the folder that it was for.
+            Some(_) => drop(watcher.unwatch(folder)),
+            None => {}
+        }
         let mode = if recursive { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
         match watcher.watch(folder, mode) {
             Ok(()) => {
-                self.watched.insert(folder.to_path_buf(), recursive);
-                well(&self.healthy);
+                self.watched.insert(folder.to_path_buf(), Watch { id, recursive });
+                self.failed.remove(folder);
+                if self.failed.is_empty() {
+                    well(&self.healthy);
+                }
             }
             Err(e) if is_denied(&e) => {
                 // Files in it may be readable all the same, and each is watched by itself.
                 tracing::debug!(path = %folder.display(), "the folder cannot be watched, only looked into now and then: {e}");
             }
-            Err(e) => unhealthy(&self.healthy, &format!("cannot watch the folder {}: {e}", folder.display())),
+            Err(e) => {
+                self.watched.remove(folder);
+                self.failed.insert(folder.to_path_buf());
+                unhealthy(&self.healthy, &format!("cannot watch the folder {}: {e}", folder.display()));
+            }
         }
     }
 
@@ -90,7 +114,7 @@ impl Folders {
 
     /// Whether changes in a folder are told of.
     fn watches(&self, folder: &Path) -> bool {
-        folder.ancestors().any(|above| self.watched.get(above).is_some_and(|below| *below || above == folder))
+        folder.ancestors().any(|above| self.watched.get(above).is_some_and(|watch| watch.recursive || above == folder))
     }
 
     /// Whether all folders are watched.
@@ -153,6 +177,27 @@ mod tests {
         assert_eq!(told(&Ok(Event::new(EventKind::Access(AccessKind::Read)))), Told::Nothing);
         let written = Ok(Event::new(EventKind::Modify(ModifyKind::Data(DataChange::Content))));
         assert_eq!(told(&written), Told::Changed);
+    }
+
+    #[test]
+    fn a_folder_that_is_made_again_is_watched_again() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("logs");
+        let (rung, rings) = std::sync::mpsc::channel();
+        let bell = Bell::new(move || {
+            let _ = rung.send(());
+        });
+        let mut folders = Folders::new(bell.clone(), bell.clone());
+        let patience = Duration::from_secs(60);
+        for file in ["one.log", "two.log"] {
+            fs::create_dir(&folder).unwrap();
+            folders.watch(&folder, false);
+            while bell.heard() {}
+            while rings.try_recv().is_ok() {}
+            fs::write(folder.join(file), "").unwrap();
+            rings.recv_timeout(patience).expect("an event tells of the new file");
+            fs::remove_dir_all(&folder).unwrap();
+        }
     }
 
     #[test]

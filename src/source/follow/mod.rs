@@ -14,14 +14,16 @@ mod release;
 mod rotation;
 mod saved;
 mod truncation;
+mod unopened;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use self::names::{LabelValues, Name};
 pub use self::saved::SavedFollower;
+use self::unopened::Unopened;
 use super::finished::FinishedFiles;
-use super::identity::FileMap;
+use super::identity::{FileMap, FileSet};
 use super::path_map::PathMap;
 use super::reader::{Reader, Tally};
 use super::report::{Report, Reporter};
@@ -42,6 +44,10 @@ pub struct Follower {
     /// Boxed: the table is twice as large as what it holds.
     tails: FileMap<Box<Tail>>,
     finished: FinishedFiles,
+    /// Files that a start could not open, by what they are.
+    unopened: FileMap<Unopened>,
+    /// Files whose last read failed.
+    unreadable: FileSet,
     labels: LabelValues,
     reader: Reader,
     reporter: Reporter,
@@ -74,6 +80,8 @@ impl Follower {
             names: PathMap::default(),
             tails: FileMap::default(),
             finished: FinishedFiles::default(),
+            unopened: FileMap::default(),
+            unreadable: FileSet::default(),
             labels: LabelValues::default(),
             reporter: Reporter::default(),
             read_from_end,
@@ -98,6 +106,7 @@ impl Follower {
         if self.first_look {
             self.open_series(tally.ledger);
         }
+        self.reopen_some(tally);
         for number in 0..self.names.len() {
             self.check(number, tally);
         }

@@ -41,6 +41,9 @@ impl Name {
     }
 }
 
+/// What further values of a label become.
+const OTHER: &str = "other";
+
 /// A path that a source wants to be followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Wanted {
@@ -53,6 +56,13 @@ struct Wanted {
 pub(super) struct LabelValues(HashMap<String, HashSet<String>>);
 
 impl LabelValues {
+    /// Values that have series already, from before a restart.
+    pub fn take_in(&mut self, labels: &LabelSet) {
+        for (label, value) in labels.iter().filter(|(_, value)| *value != OTHER) {
+            self.0.entry(label.clone()).or_default().insert(value.clone());
+        }
+    }
+
     /// The labels as they are counted under: new values beyond the limit become `other`, and `folded` is told of which label.
     fn bound(&mut self, mut labels: Labels, limit: usize, mut folded: impl FnMut(&str)) -> LabelSet {
         for (label, value) in &mut labels {
@@ -64,7 +74,7 @@ impl LabelValues {
                 values.insert(value.clone());
             } else {
                 folded(label);
-                *value = "other".to_string();
+                *value = OTHER.to_string();
             }
         }
         labels
@@ -132,6 +142,9 @@ impl Follower {
             && let Some(tail) = self.tails.get_mut(&id)
         {
             tail.observe(&meta);
+            if !self.unreadable.contains(&id) {
+                name.trouble = None;
+            }
             return;
         }
         if !self.tails.contains_key(&id) && self.is_copy_so_far(number, id, tally) {

@@ -58,12 +58,13 @@ impl Follower {
         }
     }
 
-    /// What is unfinished about a generation's last lines goes to the next, if that is read from its beginning.
+    /// What is unfinished about a generation's last lines goes to the next, if that is read from its beginning; otherwise, a name may return
+    /// to a file, it stays where it is, and counts when that is let go.
     fn hand_over(&mut self, from: FileId, to: FileId) {
-        let left = self.tails.get_mut(&from).map(|t| t.progress.carried_over());
-        if let (Some(progress), Some(tail)) = (left, self.tails.get_mut(&to))
-            && tail.position == 0
-        {
+        let begins = self.tails.get(&to).is_some_and(|tail| tail.position == 0);
+        let Some(old) = self.tails.get_mut(&from).filter(|_| begins) else { return };
+        let progress = old.progress.carried_over();
+        if let Some(tail) = self.tails.get_mut(&to) {
             tail.progress = progress;
         }
     }
@@ -72,7 +73,10 @@ impl Follower {
     pub(super) fn read_tail(&mut self, id: FileId, budget: &mut u64, tally: &mut Tally<'_>) -> bool {
         let Some(state) = self.tails.get_mut(&id).map(|t| t.state()) else { return false };
         match state {
-            Ok(State::Quiet) => return false,
+            Ok(State::Quiet) => {
+                self.unreadable.remove(&id);
+                return false;
+            }
             Ok(State::Grown) => {}
             Ok(State::Rewritten) => self.rewritten(id, tally),
             Err(e) => return self.read_failed(id, &e),
@@ -83,6 +87,7 @@ impl Follower {
         let Some(tail) = self.tails.get_mut(&id) else { return false };
         match self.reader.slice(tail, SLICE.min(*budget), tally) {
             Ok((read, end)) => {
+                self.unreadable.remove(&id);
                 self.changed |= read > 0;
                 *budget = budget.saturating_sub(read);
                 !end
@@ -128,6 +133,7 @@ impl Follower {
 
     fn read_failed(&mut self, id: FileId, e: &io::Error) -> bool {
         if let Some(path) = self.tails.get(&id).map(|t| Arc::clone(&t.path)) {
+            self.unreadable.insert(id);
             self.trouble(&path, &format!("cannot read it: {e}"));
         }
         false

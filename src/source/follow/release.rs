@@ -91,6 +91,7 @@ impl Follower {
     /// Closes a file: what it held back is counted, and it is remembered.
     fn finish(&mut self, id: FileId, tally: &mut Tally<'_>) {
         let Some(tail) = self.tails.remove(&id) else { return };
+        self.unreadable.remove(&id);
         self.count_held(&tail.progress, tail.set, tally);
         self.reporter.closed(&tail.path, tail.lag());
         let stamp = Stamp { size: tail.size, written: tail.written };

@@ -107,6 +107,9 @@ impl Follower {
     /// its end if that was asked for). A file that a glob found, the `first` of its name, may be a copy of one that was read.
     fn take_up(&mut self, path: &Arc<Path>, opened: Opened, first: bool, set: SetId, now: Millis) -> io::Result<Tail> {
         let id = FileId::of(&opened.1);
+        if let Some(left) = self.unopened.remove(&id) {
+            return Ok(Tail::resume(left.saved, opened, path, left.set, now));
+        }
         if let Some(done) = self.finished.take(id) {
             let saved = SavedTail {
                 id,

@@ -14,6 +14,7 @@ use super::Follower;
 use super::names::{Name, source_of};
 use super::rotation::RotationPoint;
 use super::truncation::{Cut, Fate};
+use super::unopened::Unopened;
 use crate::ledger::{LabelSet, Ledger, SetId};
 use crate::recognise::time::Millis;
 use crate::source::finished::FinishedFiles;
@@ -56,7 +57,7 @@ pub struct Saving<'a, L> {
 
 impl<'a, L: Fn(SetId) -> LabelSet> Serialize for Saving<'a, L> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Follower { names, tails, finished, .. } = self.follower;
+        let Follower { names, tails, finished, unopened, .. } = self.follower;
         let seen: RefCell<FileSet> = RefCell::default();
         let save = |path: &'a Path, gone: Option<RotationPoint>, ids: &mut dyn Iterator<Item = FileId>| {
             let ids = ids.filter(|id| seen.borrow_mut().insert(*id));
@@ -68,6 +69,17 @@ impl<'a, L: Fn(SetId) -> LabelSet> Serialize for Saving<'a, L> {
         };
         let named = || names.iter().filter_map(|(path, name)| save(path, name.gone, &mut name.queue.iter().copied()));
         let left_behind = || tails.values().filter_map(|t| save(&t.path, None, &mut std::iter::once(t.id)));
+        let unopened = |current| {
+            unopened.values().filter(move |file| file.current == current).map(|file| SavedName {
+                path: Cow::Borrowed(&*file.path),
+                labels: (self.labels_of)(file.set),
+                generations: vec![file.saved.borrowed()],
+                gone: None,
+            })
+        };
+        // The older generations of a name come first.
+        let named = || unopened(true).chain(named());
+        let left_behind = || unopened(false).chain(left_behind());
         let mut saved = serializer.serialize_struct("SavedFollower", 3)?;
         saved.serialize_field("names", &Each(named))?;
         saved.serialize_field("left_behind", &Each(left_behind))?;
@@ -105,7 +117,7 @@ impl Follower {
     }
 
     /// The files that the sources name now.
-    fn files_now(&self) -> FileMap<PathBuf> {
+    pub(super) fn files_now(&self) -> FileMap<PathBuf> {
         self.names.iter().filter_map(|(path, _)| Some((FileId::at(path)?, path.to_path_buf()))).collect()
     }
 
@@ -114,6 +126,9 @@ impl Follower {
         // A file that is known is not new, whatever was asked for the first start.
         self.read_from_end = false;
         self.finished = saved.finished;
+        for labels in ledger.label_sets() {
+            self.labels.take_in(&labels);
+        }
         let (files, mut folders) = (self.files_now(), Folders::default());
         let tally = &mut Tally { ledger, now };
         let mut gone = Vec::new();
@@ -131,7 +146,10 @@ impl Follower {
                 match reopen(&saved, &name.path, &files, &mut folders, set, now) {
                     Ok(Some(tail)) => self.restore_tail(&name.path, tail, current),
                     Ok(None) => gone.push((name.path.clone(), saved, set)),
-                    Err(e) => self.trouble(&name.path, &format!("cannot open it again: {e}")),
+                    Err(e) => {
+                        let (path, saved) = (name.path.to_path_buf(), saved);
+                        self.keep_unopened(Unopened { path, current, saved, set, tried: now }, &e);
+                    }
                 }
             }
         }
@@ -150,7 +168,7 @@ impl Follower {
         self.names.extend(found);
     }
 
-    fn restore_tail(&mut self, path: &Path, tail: Tail, current: bool) {
+    pub(super) fn restore_tail(&mut self, path: &Path, tail: Tail, current: bool) {
         if let Some(name) = self.names.get_mut(path).filter(|_| current) {
             name.queue.push_back(tail.id);
         }
@@ -159,7 +177,14 @@ impl Follower {
 
     /// The file is gone: its rest is read from a copy, if there is one (something in its folder `leads` there), and what came after it is
     /// looked for later.
-    fn restore_gone(&mut self, path: &Path, saved: SavedTail<'_>, leads: bool, set: SetId, tally: &mut Tally<'_>) {
+    pub(super) fn restore_gone(
+        &mut self,
+        path: &Path,
+        saved: SavedTail<'_>,
+        leads: bool,
+        set: SetId,
+        tally: &mut Tally<'_>,
+    ) {
         let gone = RotationPoint { born: saved.born, written: saved.written, found: tally.now };
         let fate = Fate::Gone { written: saved.written, deleted: saved.deleted.unwrap_or(Nanos::MAX) };
         let cut = Cut { path, id: saved.id, position: saved.position, mark: &saved.mark, set, fate };
@@ -196,7 +221,7 @@ fn is_numbered(log: &Path, path: &Path) -> bool {
 }
 
 /// Opens a file where it was left, if it is there. It may be renamed between being found and being opened, or while it is looked for.
-fn reopen(
+pub(super) fn reopen(
     saved: &SavedTail<'_>,
     path: &Path,
     followed: &FileMap<PathBuf>,

@@ -85,6 +85,9 @@ impl Follower {
             recovered = self.recover_copy(&cut, &mut progress, tally);
             copied = recovered.map_or(copied, |made| made.max(copied));
         }
+        if recovered.is_none() {
+            progress.lose_rest();
+        }
         let unexplained = recovered.is_none().then(|| cut.original());
         let seen = self.read_unseen_copies(&cut, copied, unexplained, &mut progress, tally);
         if let Some(tail) = self.tails.get_mut(&id) {

@@ -68,11 +68,14 @@ impl Current {
     }
 }
 
-/// A file that was emptied for a moment, by an editor or by mistake, must not open a door.
+/// A file that was emptied for a moment or written in part, by an editor or by mistake, must not open a door.
 fn allowed(path: &std::path::Path, old: &WebConfig, new: WebConfig) -> Result<WebConfig, WebConfigError> {
     let what = match (old.tls.is_some(), new.tls.is_some()) {
         (true, false) => "TLS was taken away; restart the exporter if it is to serve in plain text",
         (false, true) => "TLS was added; restart the exporter to switch it on",
+        _ if new.clients < old.clients => {
+            "less is asked of clients' certificates; restart the exporter if it is to let them in"
+        }
         _ if !old.users.is_empty() && new.users.is_empty() => {
             "all users were taken away; restart the exporter if it is to serve everybody"
         }

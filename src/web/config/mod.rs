@@ -18,6 +18,7 @@ use axum::http::{HeaderName, HeaderValue};
 use rustls::ServerConfig;
 
 pub use self::current::Current;
+use self::peer::Clients;
 pub use self::read::parse;
 use crate::yaml::{self, Mistake};
 
@@ -26,6 +27,8 @@ use crate::yaml::{self, Mistake};
 pub struct WebConfig {
     /// How connections are encrypted; without it they are not.
     pub tls: Option<Arc<ServerConfig>>,
+    /// Whose connections are taken.
+    clients: Clients,
     /// Headers of every answer.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Who may ask, with the bcrypt hashes of their passwords; without any, everybody.
@@ -48,6 +51,7 @@ impl fmt::Debug for WebConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebConfig")
             .field("tls", &self.tls.is_some())
+            .field("clients", &self.clients)
             .field("headers", &self.headers)
             .field("users", &self.users.len())
             .field("rate", &self.rate)

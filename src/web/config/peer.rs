@@ -11,10 +11,20 @@ use rustls::server::{NoClientAuth, VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
+/// Whom a server lets in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(super) struct Clients {
+    /// What is asked of a client.
+    pub asked: Asked,
+    /// Only certificates of certain names are taken.
+    pub named: bool,
+}
+
 /// What is asked of a client, in the order of strictness.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) enum Asked {
     /// No certificate.
+    #[default]
     Nothing,
     /// A certificate, which may be missing and may be anybody's.
     Request,

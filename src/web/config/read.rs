@@ -57,7 +57,8 @@ fn read(root: &Node<'_>, disk: &mut Disk<'_>, mistakes: &mut Mistakes) -> Option
     let users = section.take_set("basic_auth_users").map(|n| read_users(&n, mistakes)).unwrap_or_default();
     let rate = section.take_set("rate_limit").and_then(|n| read_rate(&n, mistakes));
     section.finish(&KEYS, mistakes);
-    Some(WebConfig { tls, headers, users, rate })
+    let (tls, clients) = tls.map_or_else(Default::default, |(tls, clients)| (Some(tls), clients));
+    Some(WebConfig { tls, clients, headers, users, rate })
 }
 
 fn read_users(node: &Node<'_>, mistakes: &mut Mistakes) -> BTreeMap<String, String> {

@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion, version};
 
-use super::peer::{self, Asked};
+use super::peer::{self, Asked, Clients};
 use super::read::Disk;
 use crate::yaml::{Mistakes, Node, Section};
 
@@ -51,7 +51,11 @@ const CURVES: [(&str, &dyn SupportedKxGroup); 3] = [
 ];
 
 /// Reads the section, with the certificates and keys that it names.
-pub(super) fn read(node: &Node<'_>, disk: &mut Disk<'_>, mistakes: &mut Mistakes) -> Option<Arc<ServerConfig>> {
+pub(super) fn read(
+    node: &Node<'_>,
+    disk: &mut Disk<'_>,
+    mistakes: &mut Mistakes,
+) -> Option<(Arc<ServerConfig>, Clients)> {
     let before = mistakes.0.len();
     let mut section = node.section(mistakes)?;
     if section.is_empty() {
@@ -77,11 +81,12 @@ pub(super) fn read(node: &Node<'_>, disk: &mut Disk<'_>, mistakes: &mut Mistakes
     if mistakes.0.len() > before {
         return None;
     }
-    match build(provider, &versions, verifier?, (chain?, key?)) {
+    let (verifier, clients) = verifier?;
+    match build(provider, &versions, verifier, (chain?, key?)) {
         Ok(mut config) => {
             config.ignore_client_order = order.flatten().unwrap_or(true);
             config.alpn_protocols = vec![b"http/1.1".to_vec()];
-            Some(Arc::new(config))
+            Some((Arc::new(config), clients))
         }
         Err(e) => {
             mistakes.add(node, unusable(&e));
@@ -233,7 +238,7 @@ fn read_verifier(
     ca: Option<&Pem<'_>>,
     provider: &Arc<CryptoProvider>,
     mistakes: &mut Mistakes,
-) -> Option<Arc<dyn ClientCertVerifier>> {
+) -> Option<(Arc<dyn ClientCertVerifier>, Clients)> {
     let asked = section.take_set("client_auth_type").map_or(Some(Asked::Nothing), |n| read_asked(&n, mistakes));
     let names = section.take_set("client_allowed_sans");
     let asked = asked?;
@@ -257,8 +262,9 @@ fn read_verifier(
         }
         (None, false) => Some(RootCertStore::empty()),
     }?;
+    let clients = Clients { asked, named: allowed.is_some() };
     match peer::verifier(asked, &Arc::new(roots), allowed.map(|(names, _)| names), provider) {
-        Ok(verifier) => Some(verifier),
+        Ok(verifier) => Some((verifier, clients)),
         Err(e) => {
             mistakes.add(whole, format!("cannot verify client certificates: {e}"));
             None
