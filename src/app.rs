@@ -111,7 +111,6 @@ fn check(args: &Serve) -> Result<(), Failure> {
 
 fn metrics(registry: &Registry, config: &crate::config::Config) -> Result<(Data, Own), prometheus::Error> {
     let data = Data::new(Arc::clone(&config.recogniser.catalogue));
-    registry.register(Box::new(data.clone()))?;
     let own = Own::new(registry)?;
     registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
     Ok((data, own))

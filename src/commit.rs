@@ -70,7 +70,7 @@ impl Commits {
     pub fn write<F: Serialize>(&mut self, saved: impl FnOnce() -> (ledger::Saved, F), now: Millis) -> bool {
         let write = |store: &mut Store| {
             let (ledger, follower) = saved();
-            store.commit(ledger, follower)
+            store.commit(ledger, follower).map_err(|e| store.named(&e))
         };
         let result = self.store.as_mut().map_or(Ok(()), write);
         if self.unwritten.note(&result, "write the state", "counting goes on in memory until it can be written") {
@@ -97,7 +97,7 @@ impl Commits {
     /// Has the last commit survive a loss of power too.
     pub fn keep(&mut self) {
         let Some(store) = self.store.as_mut().filter(|_| self.unkept) else { return };
-        let result = store.keep();
+        let result = store.keep().map_err(|e| store.named(&e));
         self.unkept = false;
         self.unsynced.note(&result, "sync the state to the disk", "a loss of power may lose counts");
         if result.is_err() {

@@ -13,6 +13,9 @@ use crate::recognise::time::Millis;
 use crate::source::{Followed, Follower};
 use crate::state::{Found, State, Store};
 
+/// How often the first pass is saved on its way.
+const SAVE_MILLIS: Millis = 5_000;
+
 /// Follows, counts and commits.
 #[derive(Debug)]
 pub struct Engine {
@@ -25,6 +28,7 @@ pub struct Engine {
     ready: bool,
     uncommitted: bool,
     last_look: Millis,
+    last_saved: Millis,
     opened: u64,
     history: History,
 }
@@ -61,6 +65,7 @@ impl Engine {
             ready: false,
             uncommitted: true,
             last_look: now,
+            last_saved: now,
             opened: 0,
             history: History::default(),
         };
@@ -102,6 +107,10 @@ impl Engine {
         self.last_look = now;
         let more = self.follower.look(&mut self.ledger, now);
         self.account(now);
+        if more && !self.ready && now.saturating_sub(self.last_saved).abs() >= SAVE_MILLIS {
+            // Nothing is shown before the first pass is done, but a kill in the middle of a long one must not begin it anew.
+            self.save(now);
+        }
         if !more && !self.ready {
             self.commit(now);
             self.ready = true;
@@ -122,14 +131,20 @@ impl Engine {
         let snapshot = Arc::new(self.ledger.snapshot(held.into_iter(), &catalogue, now));
         self.uncommitted |= self.ledger.take_shown_more();
         if self.uncommitted {
-            let Self { commits, ledger, follower, .. } = self;
-            let saved = || (ledger.save(), follower.save(|set| ledger.labels(set)));
-            self.uncommitted = !commits.write(saved, now);
+            self.save(now);
         }
         self.history.observe(&snapshot, self.last_look);
         self.own.series.set(i64::try_from(snapshot.errors.len()).unwrap_or(i64::MAX));
         self.data.show(Arc::clone(&snapshot), catalogue);
         snapshot
+    }
+
+    /// Writes counts and positions, and shows nothing.
+    fn save(&mut self, now: Millis) {
+        let Self { commits, ledger, follower, .. } = self;
+        let saved = || (ledger.save(), follower.save(|set| ledger.labels(set)));
+        self.uncommitted = !commits.write(saved, now);
+        self.last_saved = now;
     }
 
     /// Has the last commit survive a loss of power too, every now and then. Waits for the disk, so nobody should wait for it.

@@ -102,7 +102,7 @@ mod tests {
 
     fn snapshot(account: u64, http: u64) -> Snapshot {
         let series = |category, count| ErrorSeries {
-            labels: LabelSet::new(),
+            labels: LabelSet::new().into(),
             key: ErrorKey { category, code: Code::Number(1113), condition: Condition::Unspecified },
             count,
             first: 0,

@@ -238,6 +238,11 @@ impl Store {
         self.disk.sync(&self.directory)
     }
 
+    /// An error, with where it happened.
+    pub fn named(&self, e: &io::Error) -> io::Error {
+        io::Error::new(e.kind(), format!("{}: {e}", self.directory.display()))
+    }
+
     fn file(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }

@@ -420,6 +420,50 @@ fn a_log_that_is_excluded_at_a_restart_is_not_followed_again() {
 }
 
 #[test]
+fn a_log_of_no_source_any_more_is_left_where_it_is_and_gone_on_from_when_it_is_one_s_again() {
+    let mut world = World::new();
+    world.append("app.log", 1);
+    world.append("debug.log", 1);
+    let both = ["app.log", "debug.log"];
+    assert_eq!(world.count(&mut world.engine(&both)), 2);
+    for restart in [true, false] {
+        let start = world.count(&mut world.engine(&both));
+        let mut engine = world.engine(if restart { &["app.log"] } else { &both });
+        if !restart {
+            let config = Config::default().with_paths(&[world.path("app.log").display().to_string()]).unwrap();
+            assert_eq!(world.count(&mut engine), start);
+            engine.set_config(Arc::new(config), world.now);
+        }
+        world.append("debug.log", 2);
+        world.append("app.log", 1);
+        assert_eq!(world.count(&mut engine), start + 1, "restart: {restart}");
+        assert_eq!(world.held(), [world.path("app.log")]);
+        drop(engine);
+        world.append("debug.log", 1);
+        assert_eq!(world.count(&mut world.engine(&both)), world.written, "each once");
+    }
+}
+
+#[test]
+fn a_kill_in_the_middle_of_the_first_pass_does_not_begin_it_anew() {
+    let mut world = World::new();
+    world.append("app.log", 1);
+    let line = fs::read(world.path("app.log")).unwrap();
+    // More than two looks read.
+    world.append("app.log", 40 * 1024 * 1024 / line.len() as u64);
+    let mut engine = world.engine(&["app.log"]);
+    assert!(engine.look(world.now), "there is more");
+    world.now += 60_000;
+    assert!(engine.look(world.now), "there is more");
+    let saved = engine.standing(world.now).files[0].position;
+    assert!(!engine.is_ready());
+    drop(engine);
+    let mut engine = world.engine(&["app.log"]);
+    assert_eq!(engine.standing(world.now).files[0].position, saved);
+    assert_eq!(world.count(&mut engine), world.written);
+}
+
+#[test]
 fn what_came_after_a_log_that_is_gone_is_looked_for_under_its_own_name() {
     let mut world = World::new();
     world.append("app.log", 1);

@@ -60,7 +60,7 @@ pub fn scan_json(found: &Found, catalogue: &Catalogue) -> String {
     let error = |s: &ErrorSeries| {
         let row = row_of(catalogue, &s.key);
         json!({
-            "category": s.key.category, "code": s.key.code.as_str(), "condition": s.key.condition, "labels": s.labels,
+            "category": s.key.category, "code": s.key.code.as_str(), "condition": s.key.condition, "labels": *s.labels,
             "count": s.count, "first_seen": rfc3339(s.first), "last_seen": rfc3339(s.last),
             "message": row.map(|r| &r.message), "solution": row.map(|r| &r.solution),
         })
@@ -71,14 +71,14 @@ pub fn scan_json(found: &Found, catalogue: &Catalogue) -> String {
         .answers
         .iter()
         .filter(|s| s.count > 0)
-        .map(|s| json!({"status": s.value, "labels": s.labels, "count": s.count}))
+        .map(|s| json!({"status": s.value, "labels": *s.labels, "count": s.count}))
         .collect();
     let finishes: Vec<Value> = found
         .snapshot
         .finishes
         .iter()
         .filter(|s| s.count > 0)
-        .map(|s| json!({"finish_reason": s.value, "labels": s.labels, "count": s.count}))
+        .map(|s| json!({"finish_reason": s.value, "labels": *s.labels, "count": s.count}))
         .collect();
     let all = json!({
         "errors": errors, "http_responses": answers, "finish_reasons": finishes,

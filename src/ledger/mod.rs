@@ -4,6 +4,7 @@ mod series;
 mod snapshot;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -65,7 +66,7 @@ impl Tally {
 /// All counts, by label set.
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
-    sets: Vec<(LabelSet, Counts)>,
+    sets: Vec<(Arc<LabelSet>, Counts)>,
     by_labels: HashMap<LabelSet, SetId>,
     /// Sets whose series are there.
     opened: HashSet<SetId>,
@@ -135,7 +136,7 @@ impl Ledger {
         if let Some(id) = self.by_labels.get(&labels) {
             return *id;
         }
-        self.sets.push((labels.clone(), Counts::default()));
+        self.sets.push((Arc::new(labels.clone()), Counts::default()));
         self.by_labels.insert(labels, self.sets.len() - 1);
         self.sets.len() - 1
     }
@@ -173,12 +174,12 @@ impl Ledger {
 
     /// The labels of a set.
     pub fn labels(&self, set: SetId) -> LabelSet {
-        self.sets[set].0.clone()
+        LabelSet::clone(&self.sets[set].0)
     }
 
     /// All label sets.
     pub fn label_sets(&self) -> Vec<LabelSet> {
-        self.sets.iter().map(|(labels, _)| labels.clone()).collect()
+        self.sets.iter().map(|(labels, _)| LabelSet::clone(labels)).collect()
     }
 
     /// Makes the series of a new catalogue's rows.
@@ -230,8 +231,8 @@ impl Ledger {
 
     /// The ledger as it is saved.
     pub fn save(&self) -> Saved {
-        let set = |(labels, counts): &(LabelSet, Counts)| SavedSet {
-            labels: labels.clone(),
+        let set = |(labels, counts): &(Arc<LabelSet>, Counts)| SavedSet {
+            labels: LabelSet::clone(labels),
             errors: counts.errors.iter().map(|(k, t)| (k.clone(), *t)).collect(),
             answers: counts.answers.iter().map(|(s, n)| (*s, *n)).collect(),
             finishes: counts.finishes.iter().map(|(r, n)| (*r, *n)).collect(),

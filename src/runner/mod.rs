@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{oneshot, watch};
 
@@ -21,6 +21,9 @@ use crate::wake::{Bell, Folders, Watched};
 
 /// How many commands are carried out between two looks: whoever goes on asking does not keep the engine from looking.
 const AT_ONCE: usize = 1_000;
+
+/// How long the last lines are read. Kubernetes kills 30 seconds after it asked a process to end, systemd after 90.
+const LAST_LINES: Duration = Duration::from_secs(5);
 
 /// What the engine is asked for.
 #[derive(Debug)]
@@ -309,9 +312,10 @@ impl Runner {
         }
     }
 
-    /// The last lines are read and committed.
+    /// The last lines are read and committed; of a backlog as much as can be in a while, since the next start goes on from there.
     fn stop(&mut self) {
-        while self.engine.look(wall_clock()) {}
+        let begun = Instant::now();
+        while self.engine.look(wall_clock()) && begun.elapsed() < LAST_LINES {}
         self.engine.commit(wall_clock());
         for done in self.waiting.drain(..) {
             let _ = done.send(());
@@ -329,7 +333,6 @@ pub fn wall_clock() -> Millis {
 mod tests {
     use std::io::Write as _;
     use std::path::Path;
-    use std::time::Duration;
 
     use prometheus::Registry;
 

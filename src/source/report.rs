@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::log::Read;
 
-/// How many of the files that one look opens are named in the log: of ten thousand, nobody reads the names.
+/// How many of the files that one look opens, misses or lets go are named in the log: of ten thousand, nobody reads the names.
 const NAMED: u64 = 20;
 
 /// What happened since the last report.
@@ -26,15 +26,23 @@ pub struct Report {
 #[derive(Debug, Default)]
 pub struct Reporter {
     report: Report,
+    /// Files that are gone, and names that are no longer followed, since the last call.
+    lost: u64,
+    unfollowed: u64,
 }
 
 #[allow(clippy::unused_self)] // one way to report, whether or not there is a number for it
 impl Reporter {
     /// What happened since the last call.
     pub fn take(&mut self) -> Report {
-        let report = std::mem::take(&mut self.report);
-        if report.opened > NAMED {
-            tracing::info!("following {} more files; --log.level=debug names them", report.opened - NAMED);
+        let Self { report, lost, unfollowed } = std::mem::take(self);
+        for (number, what) in [(report.opened, "following"), (unfollowed, "no longer following")] {
+            if number > NAMED {
+                tracing::info!("{what} {} more files; --log.level=debug names them", number - NAMED);
+            }
+        }
+        if lost > NAMED {
+            tracing::warn!("{} more files are gone; --log.level=debug names them", lost - NAMED);
         }
         report
     }
@@ -80,11 +88,23 @@ impl Reporter {
     }
 
     pub(super) fn lost(&mut self, path: &Path) {
-        tracing::warn!(
-            path = %path.display(),
-            "the file that was followed before the restart is gone, and no copy of it was found; what was written to it after the last \
-             commit is not counted"
-        );
+        const WHAT: &str = "the file that was followed before the restart is gone, and no copy of it was found; what was written to it after \
+                            the last commit is not counted";
+        self.lost += 1;
+        if self.lost <= NAMED {
+            tracing::warn!(path = %path.display(), "{WHAT}");
+        } else {
+            tracing::debug!(path = %path.display(), "{WHAT}");
+        }
+    }
+
+    pub(super) fn unfollowed(&mut self, path: &Path) {
+        self.unfollowed += 1;
+        if self.unfollowed <= NAMED {
+            tracing::info!(path = %path.display(), "no source names it any more: it is no longer followed");
+        } else {
+            tracing::debug!(path = %path.display(), "no source names it any more: it is no longer followed");
+        }
     }
 
     pub(super) fn folded(&mut self, label: &str) {

@@ -38,11 +38,11 @@ pub use self::server::Server;
 pub struct Site {
     /// The way to the engine.
     pub engine: Handle,
-    /// All metrics.
+    /// The exporter's own metrics, and those of its process.
     pub registry: Registry,
     /// What is committed.
     pub data: Data,
-    /// The exporter's own metrics.
+    /// Handles of its own metrics.
     pub own: Own,
     /// When the program started.
     pub started: Millis,
@@ -78,7 +78,7 @@ async fn metrics_page(State(site): State<Arc<Site>>) -> Response {
     if !site.engine.commit().await {
         return (StatusCode::SERVICE_UNAVAILABLE, "the exporter is stopping\n").into_response();
     }
-    match metrics::render(&site.registry) {
+    match site.data.render(&site.registry) {
         Ok(text) => ([(header::CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE))], text).into_response(),
         Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, format!("cannot render the metrics: {e}\n")).into_response(),
     }

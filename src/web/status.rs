@@ -203,25 +203,31 @@ struct Group {
     id: &'static str,
     title: &'static str,
     conditions: &'static [Condition],
+    /// A code of theirs that says nothing of the account.
+    but: Option<Code>,
 }
 
+impl Group {
+    const fn new(id: &'static str, title: &'static str, conditions: &'static [Condition]) -> Self {
+        Self { id, title, conditions, but: None }
+    }
+}
+
+/// One prompt that was refused: the next may be taken.
+const SENSITIVE_CONTENT: Code = Code::Number(1301);
+
 const GROUPS: [Group; 7] = [
-    Group { id: "balance", title: "Balance", conditions: &[Condition::BalanceExhausted] },
-    Group {
-        id: "account",
-        title: "Account",
-        conditions: &[
-            Condition::AccountLocked,
-            Condition::AccountInactive,
-            Condition::AccountMissing,
-            Condition::AccountAccess,
-        ],
-    },
-    Group { id: "end_user", title: "End users", conditions: &[Condition::EndUserLocked] },
-    Group { id: "plan", title: "Plan and quota", conditions: &[Condition::PlanExpired, Condition::QuotaExhausted] },
-    Group { id: "authentication", title: "Authentication", conditions: &[Condition::Authentication] },
-    Group { id: "policy", title: "Policy", conditions: &[Condition::PolicyBlock] },
-    Group { id: "api", title: "API", conditions: &[Condition::ApiUnavailable] },
+    Group::new("balance", "Balance", &[Condition::BalanceExhausted]),
+    Group::new(
+        "account",
+        "Account",
+        &[Condition::AccountLocked, Condition::AccountInactive, Condition::AccountMissing, Condition::AccountAccess],
+    ),
+    Group::new("end_user", "End users", &[Condition::EndUserLocked]),
+    Group::new("plan", "Plan and quota", &[Condition::PlanExpired, Condition::QuotaExhausted]),
+    Group::new("authentication", "Authentication", &[Condition::Authentication]),
+    Group { but: Some(SENSITIVE_CONTENT), ..Group::new("policy", "Policy", &[Condition::PolicyBlock]) },
+    Group::new("api", "API", &[Condition::ApiUnavailable]),
 ];
 
 impl Status {

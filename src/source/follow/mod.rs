@@ -48,6 +48,8 @@ pub struct Follower {
     unopened: FileMap<Unopened>,
     /// Files whose last read failed.
     unreadable: FileSet,
+    /// Files of names that no source names any more.
+    unwanted: FileSet,
     labels: LabelValues,
     reader: Reader,
     reporter: Reporter,
@@ -82,6 +84,7 @@ impl Follower {
             finished: FinishedFiles::default(),
             unopened: FileMap::default(),
             unreadable: FileSet::default(),
+            unwanted: FileSet::default(),
             labels: LabelValues::default(),
             reporter: Reporter::default(),
             read_from_end,
@@ -106,6 +109,7 @@ impl Follower {
         if self.first_look {
             self.open_series(tally.ledger);
         }
+        self.leave_unwanted(tally);
         self.reopen_some(tally);
         for number in 0..self.names.len() {
             self.check(number, tally);

@@ -104,14 +104,18 @@ impl Follower {
             }
         }
         self.names.extend(new);
-        let config = &self.config;
+        let Self { config, unwanted, .. } = self;
         self.names.retain(|path, name| {
             if name.source == usize::MAX {
                 // A log that is being rotated may be found by no glob just now.
                 name.source = source_of(config, path).unwrap_or(usize::MAX);
             }
             let expected = !name.queue.is_empty() || name.gone.is_some();
-            wanted.contains(path) || name.source != usize::MAX && expected
+            let of_none = name.source == usize::MAX && !wanted.contains(path);
+            if of_none {
+                unwanted.extend(&name.queue);
+            }
+            !of_none && (wanted.contains(path) || expected)
         });
     }
 

@@ -1,5 +1,8 @@
 //! Letting go: an open file keeps its disk space, so what no name means any more is closed once nobody writes to it.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use super::Follower;
 use crate::ledger::SetId;
 use crate::log::Progress;
@@ -88,18 +91,38 @@ impl Follower {
         there.flat_map(|n| n.queue.iter().copied()).collect()
     }
 
-    /// Closes a file: what it held back is counted, and it is remembered.
+    /// Closes the files of names that a new configuration no longer has.
+    pub(super) fn leave_unwanted(&mut self, tally: &mut Tally<'_>) {
+        if self.unwanted.is_empty() {
+            return;
+        }
+        let queued: FileSet = self.names.values().flat_map(|n| n.queue.iter().copied()).collect();
+        for id in std::mem::take(&mut self.unwanted).difference(&queued) {
+            if let Some((path, _)) = self.close(*id, tally) {
+                self.reporter.unfollowed(&path);
+            }
+        }
+    }
+
     fn finish(&mut self, id: FileId, tally: &mut Tally<'_>) {
-        let Some(tail) = self.tails.remove(&id) else { return };
+        if let Some((path, unread)) = self.close(id, tally) {
+            self.reporter.closed(&path, unread);
+        }
+    }
+
+    /// Closes a file: what it held back is counted, and it is remembered. Returns its name, and how much of it was not read.
+    fn close(&mut self, id: FileId, tally: &mut Tally<'_>) -> Option<(Arc<Path>, u64)> {
+        let tail = self.tails.remove(&id)?;
         self.unreadable.remove(&id);
         self.count_held(&tail.progress, tail.set, tally);
-        self.reporter.closed(&tail.path, tail.lag());
+        let closed = (Arc::clone(&tail.path), tail.lag());
         let stamp = Stamp { size: tail.size, written: tail.written };
         self.finished.remember(Finished { id, position: tail.position, mark: tail.mark, stamp });
         for name in self.names.values_mut() {
             name.queue.retain(|queued| *queued != id);
         }
         self.changed = true;
+        Some(closed)
     }
 
     /// Counts what is held back of a log that has ended.

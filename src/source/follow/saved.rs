@@ -17,10 +17,10 @@ use super::truncation::{Cut, Fate};
 use super::unopened::Unopened;
 use crate::ledger::{LabelSet, Ledger, SetId};
 use crate::recognise::time::Millis;
-use crate::source::finished::FinishedFiles;
+use crate::source::finished::{Finished, FinishedFiles};
 use crate::source::identity::{FileId, FileMap, FileSet};
 use crate::source::reader::Tally;
-use crate::source::relatives::{ATTEMPTS, Folders, Relative, relatives};
+use crate::source::relatives::{ATTEMPTS, Folders, Relative, Stamp, relatives};
 use crate::source::tail::{Nanos, SavedTail, Tail, open};
 
 /// How often a file must be missed to be gone.
@@ -135,6 +135,10 @@ impl Follower {
         self.name_again(saved.names.iter().map(|name| name.path.as_ref()));
         let named = saved.names.into_iter().map(|name| (name, true));
         for (name, current) in named.chain(saved.left_behind.into_iter().map(|name| (name, false))) {
+            if !self.is_wanted(&name, &files) {
+                self.leave(name, tally);
+                continue;
+            }
             if let Some(gone) = name.gone {
                 self.note_gone(&name.path, gone);
             }
@@ -157,6 +161,24 @@ impl Follower {
         for (path, tail, set) in gone {
             let leads = folders.tell_of(&path, tail.id);
             self.restore_gone(&path, tail, leads, set, tally);
+        }
+    }
+
+    /// Whether a log is of a source: by its name, by one of its files, or as a generation of one that is.
+    fn is_wanted(&self, name: &SavedName<'_>, files: &FileMap<PathBuf>) -> bool {
+        self.names.contains(&name.path)
+            || name.generations.iter().any(|tail| files.contains_key(&tail.id))
+            || self.logs_of(&name.path).any(|log| is_numbered(&log, &name.path))
+    }
+
+    /// A log of no source any more is not taken up. How far it was read is remembered: it may become one's again.
+    fn leave(&mut self, name: SavedName<'_>, tally: &mut Tally<'_>) {
+        self.reporter.unfollowed(&name.path);
+        let set = tally.ledger.open(name.labels, &self.config.recogniser.catalogue);
+        for SavedTail { id, position, mark, progress, written, .. } in name.generations {
+            self.count_held(&progress, set, tally);
+            let stamp = Stamp { size: position, written };
+            self.finished.remember(Finished { id, position, mark: mark.into_owned(), stamp });
         }
     }
 

@@ -18,7 +18,7 @@ fn status(ready: bool) -> Status {
     let catalogue = Catalogue::built_in();
     let labels = LabelSet::from([("team".to_string(), HOSTILE.to_string())]);
     let key = ErrorKey::of_row(catalogue.business(1113).unwrap());
-    let errors = vec![ErrorSeries { labels, key, count: 1_234, first: NOW - 60_000, last: NOW }];
+    let errors = vec![ErrorSeries { labels: labels.into(), key, count: 1_234, first: NOW - 60_000, last: NOW }];
     let trouble = Some(HOSTILE.to_string());
     let file = Followed { path: HOSTILE.into(), position: 1, lag: 0, written: NOW, trouble };
     Status::of(Seen {

@@ -8,7 +8,7 @@ use prometheus::core::Collector as _;
 use super::{AccountState, Affected, CategoryHour, Count, ErrorState, Exporter, File, Files, Group, LastHour, State};
 use crate::catalogue::{Catalogue, Category};
 use crate::history::Minute;
-use crate::ledger::{Code, ErrorKey, ErrorSeries, Snapshot};
+use crate::ledger::{Code, ErrorKey, ErrorSeries, LabelSet, Snapshot};
 use crate::metrics::Own;
 use crate::recognise::time::Millis;
 use crate::source::Followed;
@@ -39,7 +39,11 @@ fn error(key: ErrorKey, mut series: Vec<&ErrorSeries>, catalogue: &Catalogue) ->
     series.retain(|s| s.count > 0);
     let row = catalogue.rows().iter().find(|row| ErrorKey::of_row(row) == key);
     let text = |text: &String| (!text.is_empty()).then(|| text.clone());
-    let one = |s: &&ErrorSeries| Affected { labels: s.labels.clone(), count: s.count, last_seen: Moment::of(s.last) };
+    let one = |s: &&ErrorSeries| Affected {
+        labels: LabelSet::clone(&s.labels),
+        count: s.count,
+        last_seen: Moment::of(s.last),
+    };
     let affected = affected(series.iter().map(one));
     ErrorState {
         category: key.category,
@@ -86,7 +90,8 @@ pub fn shortened(mut error: ErrorState) -> ErrorState {
 
 /// How one of the account's conditions stands, by all `errors`.
 pub fn account_state(group: &'static Group, errors: &[ErrorState], ready: bool, now: Millis) -> AccountState {
-    let of_group = errors.iter().filter(|e| e.count > 0 && group.conditions.contains(&e.condition));
+    let is_of_group = |e: &&ErrorState| group.conditions.contains(&e.condition) && group.but.as_ref() != Some(&e.code);
+    let of_group = errors.iter().filter(|e| e.count > 0).filter(is_of_group);
     let mut errors: Vec<ErrorState> = of_group.cloned().collect();
     errors.sort_by_key(|e| Reverse(e.last_seen));
     let last_seen = errors.iter().filter_map(|e| e.last_seen).max();

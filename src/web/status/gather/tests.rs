@@ -26,7 +26,7 @@ fn labels(team: &str) -> LabelSet {
 
 fn series(team: &str, code: u32, count: u64, first: Millis, last: Millis) -> ErrorSeries {
     let key = ErrorKey::of_row(Catalogue::built_in().business(code).unwrap());
-    ErrorSeries { labels: labels(team), key, count, first, last }
+    ErrorSeries { labels: labels(team).into(), key, count, first, last }
 }
 
 fn of_errors(errors: Vec<ErrorSeries>) -> Snapshot {
@@ -55,6 +55,16 @@ fn shown(snapshot: &Snapshot) -> Value {
 
 fn find<'a>(list: &'a Value, key: &str, value: &str) -> &'a Value {
     list.as_array().unwrap().iter().find(|item| item[key] == value).unwrap_or_else(|| panic!("no {key} {value}"))
+}
+
+#[test]
+fn one_refused_prompt_says_nothing_of_the_account() {
+    let policy = |errors| find(&shown(&of_errors(errors))["conditions"], "id", "policy").clone();
+    let refused = || series("search", 1301, 3, NOW - MINUTE, NOW - MINUTE);
+    let only = policy(vec![refused()]);
+    assert_eq!((&only["state"], &only["count"]), (&json!("ok"), &json!(0)));
+    let blocked = policy(vec![refused(), series("search", 1300, 2, NOW - MINUTE, NOW - MINUTE)]);
+    assert_eq!((&blocked["state"], &blocked["count"]), (&json!("failing"), &json!(2)));
 }
 
 #[test]
@@ -144,7 +154,7 @@ fn an_engine_that_has_ended_is_told_of() {
 #[test]
 fn a_bare_status_names_what_it_may_mean_and_an_undocumented_code_nothing() {
     let key = |category, code| ErrorKey { category, code, condition: Condition::Unspecified };
-    let one = |key| ErrorSeries { labels: LabelSet::new(), key, count: 1, first: NOW, last: NOW };
+    let one = |key| ErrorSeries { labels: LabelSet::new().into(), key, count: 1, first: NOW, last: NOW };
     let bare = one(key(Category::Http, Code::Number(429)));
     let json = shown(&of_errors(vec![bare, one(key(Category::Unknown, Code::Number(1999)))]));
     let errors = json["errors"].as_array().unwrap();
@@ -157,8 +167,8 @@ fn a_bare_status_names_what_it_may_mean_and_an_undocumented_code_nothing() {
 
 #[test]
 fn answers_and_finish_reasons_are_summed_over_label_sets() {
-    let answer = |team, value, count| Series { labels: labels(team), value, count };
-    let finish = |team, value, count| Series { labels: labels(team), value, count };
+    let answer = |team, value, count| Series { labels: labels(team).into(), value, count };
+    let finish = |team, value, count| Series { labels: labels(team).into(), value, count };
     let json = shown(&Snapshot {
         answers: vec![answer("a", 200, 7), answer("a", 429, 1), answer("b", 200, 4)],
         finishes: vec![finish("a", FinishReason::Sensitive, 1), finish("b", FinishReason::Sensitive, 2)],
