@@ -42,6 +42,14 @@ def nested(size):
     return lines(HEAD + text + b"\n")(size)
 
 
+def halves(first, unit, head=HEAD, between=b""):
+    """One line: the first piece over and over, then the second."""
+    def make(size):
+        half = (size - len(head) - len(between)) // 2
+        return head + (first * (half // len(first) + 1))[:half] + between + unit * (half // len(unit)) + b"\n"
+    return make
+
+
 SHAPES = {
     "backslashes": line(b"\\"),
     "escaped quotes": line(b'\\"'),
@@ -95,6 +103,11 @@ SHAPES = {
     "needles without time": lines(b"code=1302\n"),
     "empty lines": lines(b"\n"),
     "open error objects": lines(b'"error": {\n'),
+    "hosts within a url": line(b"api.z.ai/", head=b"GET http://x/?a="),
+    "speakers after failure": halves(b"x", b"user: ", head=b"api.z.ai ", between=b" failed "),
+    "blanks in an object": halves(b" ", b'{"code":1302,', head=b'"error": {\n'),
+    "names like classes": line(b"APIReachLimitErrorX "),
+    "classes in source": line(b"APIReachLimitError ", head=b"import "),
     "ids": lambda size: b"".join(HEAD + b'{"error":{"code":"1302","message":"%d"},"request_id":"20260810%020d"}\n' % (n, n) for n in range(size // 150)),
     "codes": lambda size: b"".join(HEAD + b'{"error":{"code":"%d","message":"no"}}\n' % (1_000 + n % 8_999) for n in range(size // 110)),
 }

@@ -230,6 +230,31 @@ fn no_log_uses_memory_without_bound() {
     assert!(peak < MOST_MEMORY_KB, "{peak} kB");
 }
 
+/// Lines as long as one may be that hold hundreds of thousands of places to look at, far behind or before what these depend on. A look from each place to there
+/// would take minutes.
+fn slow() -> Vec<(&'static str, String)> {
+    const SIZE: usize = 1_000_000;
+    let many = |unit: &str| unit.repeat(SIZE / 2 / unit.len());
+    vec![
+        ("url", "GET http://x/?a=".to_string() + &many("api.z.ai/").repeat(2)),
+        ("turns", format!("api.z.ai {} failed {}", many("x"), many("user: "))),
+        ("blanks", format!("\"error\": {{\n{}{}", many(" "), many("{\"code\":1302,"))),
+        ("classes", many("APIReachLimitErrorX ").repeat(2)),
+        ("source", "import ".to_string() + &many("APIReachLimitError ").repeat(2)),
+    ]
+}
+
+#[test]
+fn no_line_keeps_the_others_waiting() {
+    let setup = Setup::new();
+    for (name, line) in slow() {
+        setup.append(format!("{name}.log"), line + "\n");
+    }
+    setup.append("zz-app.log", ERROR);
+    let exporter = setup.start(&[&setup.text("*.log")]);
+    assert_eq!(exhausted(&exporter.scrape_until("the first pass", |_| true)), 1.0);
+}
+
 #[test]
 fn a_compressed_file_that_is_named_is_read_as_it_stands_and_said_so() {
     let setup = Setup::new();

@@ -38,13 +38,14 @@ const MESSAGE: usize = 16 * 1024;
 
 /// Calls `found` for every code in `view`. `in_error_object` says that an error object was opened on a line before.
 pub fn codes<'a>(view: &'a [u8], in_error_object: bool, mut found: impl FnMut(Coded<'a>)) {
+    let within = in_error_object.then(|| view.iter().position(|b| !b.is_ascii_whitespace()).unwrap_or(view.len()));
     for at in find::ODE.find_iter(view) {
         let key = at.checked_sub(1).map(|k| &view[k..at + 3]);
         if !matches!(key, Some(b"code" | b"Code")) {
             continue;
         }
         if let Some(code) = value::code(&view[at + 3..])
-            && let Some(coded) = coded(view, at - 1, at + 3, code, in_error_object)
+            && let Some(coded) = coded(view, at - 1, at + 3, code, within)
         {
             found(coded);
         }
@@ -53,7 +54,7 @@ pub fn codes<'a>(view: &'a [u8], in_error_object: bool, mut found: impl FnMut(Co
         let Some(code) = value::code(&view[at + 4..]).filter(|c| c.quoted && c.number >= 1_000) else {
             continue;
         };
-        let object = Object::around(view, at, in_error_object);
+        let object = Object::around(view, at, within);
         if object.kind == Kind::Error && key_starts(view, at) {
             let end = at + 4 + code.len;
             let message = message(view, &object, at, end);
@@ -62,7 +63,7 @@ pub fn codes<'a>(view: &'a [u8], in_error_object: bool, mut found: impl FnMut(Co
     }
 }
 
-fn coded(view: &[u8], at: usize, key_end: usize, code: Code, in_error_object: bool) -> Option<Coded<'_>> {
+fn coded(view: &[u8], at: usize, key_end: usize, code: Code, within: Option<usize>) -> Option<Coded<'_>> {
     let end = key_end + code.len;
     let number = code.number;
     // `Error code: 429` is a status and `status code 429` too; `Error code: 1113` is the business code in itself.
@@ -78,7 +79,7 @@ fn coded(view: &[u8], at: usize, key_end: usize, code: Code, in_error_object: bo
             end,
         });
     }
-    let object = Object::around(view, at, in_error_object);
+    let object = Object::around(view, at, within);
     let message = message(view, &object, at, end);
     let form = match (object.kind, code.quoted) {
         (Kind::Java, _) => Form::JavaError,
@@ -127,8 +128,8 @@ struct Object {
 }
 
 impl Object {
-    /// The object that holds position `at`.
-    fn around(view: &[u8], at: usize, in_error_object: bool) -> Self {
+    /// The object that holds position `at`. `within` is where the line's text begins if it is the rest of an error object.
+    fn around(view: &[u8], at: usize, within: Option<usize>) -> Self {
         let floor = at.saturating_sub(OBJECT);
         let is_bracket = |b: &u8| matches!(b, b'{' | b'}' | b'(' | b')');
         let (mut depth, mut end) = (0u32, at);
@@ -138,7 +139,7 @@ impl Object {
             match view[i] {
                 b'}' | b')' => depth += 1,
                 b'{' | b'(' if depth > 0 => depth -= 1,
-                b'{' => return Self::opened(view, i, in_error_object),
+                b'{' => return Self::opened(view, i, within),
                 b'(' if view[..i].ends_with(b"ChatError") => {
                     return Self { kind: Kind::Java, inner: i + 1, outer: i - 9 };
                 }
@@ -147,12 +148,12 @@ impl Object {
             }
         }
         // A member of an object that begins on a line above has its key in its shape: it is not the object's beginning.
-        let (kind, outer) = if in_error_object { (Kind::Error, at + 4) } else { (Kind::None, at) };
+        let (kind, outer) = if within.is_some() { (Kind::Error, at + 4) } else { (Kind::None, at) };
         Self { kind, inner: at, outer }
     }
 
-    fn opened(view: &[u8], brace: usize, in_error_object: bool) -> Self {
-        if in_error_object && view[..brace].trim_ascii().is_empty() {
+    fn opened(view: &[u8], brace: usize, within: Option<usize>) -> Self {
+        if within == Some(brace) {
             // The object of the key on the line above.
             return Self { kind: Kind::Error, inner: brace + 1, outer: brace };
         }

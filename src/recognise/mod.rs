@@ -222,6 +222,7 @@ impl Recogniser {
             // What has a time of its own is another record.
             is_cause: context.cause.is_some_and(|at| number.saturating_sub(at) <= CAUSE_LINES)
                 && time::of(line, &self.zone).is_none(),
+            names_host: OnceCell::new(),
             said: OnceCell::new(),
             failing: OnceCell::new(),
         };
@@ -249,11 +250,12 @@ impl Recogniser {
     }
 
     fn names_host(&self, view: &[u8]) -> bool {
-        let host = |m: Match| {
+        let mut urls = value::Urls::default();
+        let mut host = |m: Match| {
             let at = m.start();
-            value::is_host(view, at, m.end()) && !value::is_within_url(view, at) && !value::is_referer(view, at)
+            value::is_host(view, at, m.end()) && !urls.hold(view, at) && !value::is_referer(view, at)
         };
-        self.host_words.find_iter(view).any(host)
+        self.host_words.find_iter(view).any(&mut host)
     }
 }
 
@@ -287,6 +289,8 @@ struct Reading<'a> {
     line: &'a [u8],
     /// Whether a line above announced it as the cause.
     is_cause: bool,
+    /// Whether the line names a host that answers calls.
+    names_host: OnceCell<bool>,
     /// The codes whose messages the line prints.
     said: OnceCell<Vec<u32>>,
     /// Where the first word about a failure ends.
@@ -362,7 +366,7 @@ impl Reading<'_> {
     /// Whether the line names a host that answers calls.
     fn names_host(&self) -> bool {
         let possible = self.marks.kin || self.recogniser.hosts.len() > HOSTS.len();
-        possible && self.recogniser.names_host(self.view)
+        possible && *self.names_host.get_or_init(|| self.recogniser.names_host(self.view))
     }
 
     fn coded(&self, verdict: &mut dyn FnMut(Verdict)) {

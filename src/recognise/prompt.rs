@@ -1,7 +1,9 @@
 //! Finds what people asked and models answered within a line: an error quoted there is nobody's failure.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 
+use super::evidence::first_word_of_failure;
 use super::search::Search;
 use super::value::separator;
 use super::view::closing;
@@ -57,6 +59,9 @@ impl Prompts {
     /// Adds the spans of all prompts in `line`, which is `lower` in lower case, in order and without overlap.
     pub fn find(&self, line: &[u8], lower: &[u8], spans: &mut Vec<Range<usize>>) {
         let mut done = 0;
+        let failing = OnceCell::new();
+        let speaks_of_failure =
+            |end| failing.get_or_init(|| first_word_of_failure(line)).is_some_and(|failure| failure <= end);
         for word in self.words.find_iter(lower) {
             if word.start() < done || !starts_a_word(line, word.start()) {
                 continue;
@@ -65,7 +70,7 @@ impl Prompts {
             let request = (KEYS.len()..KEYS.len() + REQUESTS.len()).contains(&which);
             let span = value_span(line, word.end(), request);
             let speaker = SPEAKERS.iter().any(|s| s.as_bytes() == &lower[word.range()]);
-            let span = span.or_else(|| speaker.then(|| turn_span(line, word.range())).flatten());
+            let span = span.or_else(|| speaker.then(|| turn_span(line, word.range(), speaks_of_failure)).flatten());
             if let Some(span) = span {
                 done = span.end;
                 spans.push(span);
@@ -137,7 +142,7 @@ fn bracketed(line: &[u8], at: usize, open: u8, close: u8) -> usize {
 }
 
 /// `User: …` to the end of the line, unless the line speaks of a failure before it; and `user> …`.
-fn turn_span(line: &[u8], word: Range<usize>) -> Option<Range<usize>> {
+fn turn_span(line: &[u8], word: Range<usize>, speaks_of_failure: impl Fn(usize) -> bool) -> Option<Range<usize>> {
     let end = word.end;
     if word.start == 0 && line[end..].starts_with(b"> ") {
         return Some(end + 1..line.len());
@@ -149,7 +154,7 @@ fn turn_span(line: &[u8], word: Range<usize>) -> Option<Range<usize>> {
     let colon = [b":".as_slice(), "：".as_bytes()].into_iter().find(|c| line[end..].starts_with(c))?;
     let from = end + colon.len();
     let says = line.get(from).is_some_and(|b| *b == b' ' || !b.is_ascii());
-    let quiet = says && !super::evidence::speaks_of_failure(&line[..end]);
+    let quiet = says && !speaks_of_failure(end);
     quiet.then_some(from..line.len())
 }
 
@@ -188,6 +193,8 @@ mod tests {
         assert_eq!(cut("用户：为什么"), "用户：…");
         assert_eq!(cut("user> why 1113?"), "user>…");
         assert_eq!(cut("ERROR user: alice failed"), "ERROR user: alice failed");
+        assert_eq!(cut("user: alice failed, user: bob"), "user:…");
+        assert_eq!(cut("err user: alice"), "err user: alice");
         assert_eq!(cut("(channel id 1, user id: 1): x"), "(channel id 1, user id: 1): x");
     }
 

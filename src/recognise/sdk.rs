@@ -1,5 +1,7 @@
 //! Exceptions of the SDKs where nothing but the class is left of the API's answer.
 
+use std::cell::OnceCell;
+
 use memchr::memmem;
 
 /// What the class of an exception tells.
@@ -54,10 +56,9 @@ pub fn lost(view: &[u8]) -> Option<Lost> {
 
 /// Whether the class is printed as what was raised, not as a line of source code.
 fn printed(view: &[u8], class: &[u8]) -> bool {
+    let source = OnceCell::new();
+    let source = |at| source.get_or_init(|| source_code(view)).is_some_and(|end| end <= at);
     memmem::find_iter(view, class).any(|at| {
-        let before = &view[..at];
-        let source =
-            [b"except ".as_slice(), b"import ", b"raise ", b"class "].iter().any(|s| memmem::find(before, s).is_some());
         let behind = &view[at + class.len()..];
         // A linter's `'zai.core.APIReachLimitError' imported but unused`.
         let named = behind.first().is_some_and(|b| matches!(b, b'\'' | b'"')) && behind[1..].starts_with(b" imported");
@@ -65,8 +66,14 @@ fn printed(view: &[u8], class: &[u8]) -> bool {
         let repr = behind.starts_with(b"('") || behind.starts_with(b"(\"");
         let ends =
             matches!(behind.first(), None | Some(b':' | b' ' | b'>' | b']' | b'"' | b'\'' | b'\n' | b')' | b','));
-        !source && !named && (repr || ends)
+        !named && (repr || ends) && !source(at)
     })
+}
+
+/// Where the first word ends behind which the name of a class is source code.
+fn source_code(view: &[u8]) -> Option<usize> {
+    let words = [b"except ".as_slice(), b"import ", b"raise ", b"class "];
+    words.iter().filter_map(|word| Some(memmem::find(view, word)? + word.len())).min()
 }
 
 #[cfg(test)]
@@ -85,6 +92,8 @@ mod tests {
         assert_eq!(lost("    except zhipuai.APIReachLimitError as e:"), None);
         assert_eq!(lost("F401 'zai.core._errors.APIReachLimitError' imported but unused"), None);
         assert_eq!(lost("    raise APIReachLimitError(message)"), None);
+        assert_eq!(lost("    raise (APIReachLimitError: x)"), None);
+        assert_eq!(lost("APIReachLimitErrors APIReachLimitError: x, to class as"), Some(Lost::Status(429)));
         assert_eq!(lost("HTTP exception: HTTP 429 "), Some(Lost::Status(429)));
     }
 }

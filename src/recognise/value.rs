@@ -123,17 +123,37 @@ pub fn is_host(text: &[u8], start: usize, end: usize) -> bool {
     !word(before) && !word(after)
 }
 
-/// Whether what stands at `start` is a part of another host's URL: `https://status.example.com/probe?target=https://api.z.ai/`,
-/// `https://hooks.example.com/notify?source=api.z.ai`.
-pub fn is_within_url(text: &[u8], start: usize) -> bool {
-    let ends = |b: &u8| {
-        b.is_ascii_whitespace()
-            || matches!(b, b'"' | b'\'' | b'`' | b'<' | b'>' | b'(' | b')' | b'[' | b']' | b',' | b'|')
-    };
-    let from = text[..start].iter().rposition(ends).map_or(0, |at| at + 1);
-    let mut schemes = memchr::memmem::find_iter(&text[from..start], b"://");
-    let Some(url) = schemes.next() else { return false };
-    schemes.next().is_some() || text[from + url..start].contains(&b'?')
+/// The URLs of a text, walked from place to place: hundreds of places may stand in one URL.
+#[derive(Debug, Default)]
+pub struct Urls {
+    /// How far the text was looked at.
+    at: usize,
+    /// What was seen of the URL there.
+    schemes: usize,
+    query: bool,
+}
+
+impl Urls {
+    /// Whether what stands at `start` is a part of another host's URL: `https://status.example.com/probe?target=https://api.z.ai/`,
+    /// `https://hooks.example.com/notify?source=api.z.ai`. Places are asked for in their order.
+    pub fn hold(&mut self, text: &[u8], start: usize) -> bool {
+        let ends = |b: &u8| {
+            b.is_ascii_whitespace()
+                || matches!(b, b'"' | b'\'' | b'`' | b'<' | b'>' | b'(' | b')' | b'[' | b']' | b',' | b'|')
+        };
+        if let Some(end) = text[self.at..start].iter().rposition(ends) {
+            *self = Self { at: self.at + end + 1, ..Self::default() };
+        }
+        for at in self.at..start {
+            match text[at] {
+                b'/' if text[..=at].ends_with(b"://") => self.schemes += 1,
+                b'?' => self.query |= self.schemes > 0,
+                _ => {}
+            }
+        }
+        self.at = start;
+        self.schemes > 1 || self.query
+    }
 }
 
 /// Whether the URL at `start` is where a visitor came from, in an access log: `… HTTP/1.1" 404 98 "https://api.z.ai/" "Mozilla/5.0"`.
@@ -229,9 +249,13 @@ mod tests {
         assert!(!host("jazz.ai"));
         assert!(!host("z.ais"));
         assert!(!host("z.ai.example"));
-        let within = |text: &str| is_within_url(text.as_bytes(), text.find("z.ai").unwrap());
+        let within = |text: &str| Urls::default().hold(text.as_bytes(), text.find("z.ai").unwrap());
         assert!(within("GET https://x.example.com/probe?target=https://api.z.ai/api"));
         assert!(within("GET https://x.example.com/notify?source=api.z.ai"));
         assert!(!within("from http://10.0.0.1/ POST https://api.z.ai/api") && !within("api.z.ai"));
+        let (mut urls, text) =
+            (Urls::default(), "http://x/?a=api.z.ai/api.z.ai/?b https://api.z.ai/ api.z.ai?https://api.z.ai");
+        let held = text.match_indices("z.ai").map(|(at, _)| urls.hold(text.as_bytes(), at)).collect::<Vec<_>>();
+        assert_eq!(held, [true, true, false, false, false], "one after the other");
     }
 }
