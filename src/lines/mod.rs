@@ -9,7 +9,7 @@ mod frame;
 
 pub use ansi::strip as strip_ansi;
 pub use frame::{CRI_PART, DOCKER_END, Frame, Framed, Frames, is_docker_part, payload};
-use memchr::{memchr, memchr_iter, memrchr};
+use memchr::{memchr, memrchr};
 
 /// A line within a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,11 +89,13 @@ fn first_long(block: &[u8], mut start: usize, line_bytes: usize) -> Option<usize
 
 /// How many lines end in `bytes`.
 pub fn count(bytes: &[u8]) -> u64 {
-    memchr_iter(b'\n', bytes).count() as u64
+    bytecount::count(bytes, b'\n') as u64
 }
 
 #[cfg(test)]
 mod tests {
+    use memchr::memchr_iter;
+
     use super::*;
 
     #[test]
