@@ -100,7 +100,7 @@ fn doors(args: &Serve, own: &Own) -> Result<Arc<Current>, Failure> {
 fn check(args: &Serve) -> Result<(), Failure> {
     web::parse_address(&args.listen).map_err(|e| Failure::usage(format!("--web.listen-address: {e}")))?;
     let path = &args.telemetry_path;
-    let taken = ["/", "/-/healthy", "/-/ready", "/-/reload", "/api/v1/status"];
+    let taken = web::PATHS;
     if !path.starts_with('/') || path.contains(['{', '}', '?', '#', ':', '*']) || taken.contains(&path.as_str()) {
         return Err(Failure::usage(format!(
             "--web.telemetry-path: `{path}` must be a path such as /metrics, and none of {taken:?}"

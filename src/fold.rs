@@ -119,11 +119,6 @@ impl Fold {
         self.calls.iter().filter(|c| c.held).map(|c| Event::Failure(c.identity, millis(c.time)))
     }
 
-    /// Whether nothing is remembered.
-    pub fn is_empty(&self) -> bool {
-        self.calls.is_empty() && self.finishes.is_empty()
-    }
-
     fn failure(&mut self, failure: &Failure, line: u64, time: Option<Written>, tell: &mut dyn FnMut(Event)) {
         let at = match failure.source {
             Source::Told | Source::Guessed => self.told_again(failure, time).or_else(|| self.claimed(failure, time)),
@@ -430,7 +425,7 @@ mod tests {
         assert_eq!(out, [Event::Answer(429)]);
         fold.pass(WINDOW_LINES + 2, &mut |e| out.push(e));
         assert_eq!(out, [Event::Answer(429), Event::Failure(Identity::Http(429, None), None)]);
-        assert!(fold.is_empty());
+        assert!(fold.calls.is_empty());
     }
 
     #[test]

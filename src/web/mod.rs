@@ -33,6 +33,14 @@ pub use self::guard::Guard;
 pub use self::listen::{bind, parse_address};
 pub use self::server::Server;
 
+/// Where the pages are, but for the metrics, which may be anywhere else.
+pub const PATHS: [&str; 5] = [PAGE, HEALTHY, READY, RELOAD, STATUS];
+const PAGE: &str = "/";
+const HEALTHY: &str = "/-/healthy";
+const READY: &str = "/-/ready";
+const RELOAD: &str = "/-/reload";
+const STATUS: &str = "/api/v1/status";
+
 /// What requests need.
 #[derive(Debug)]
 pub struct Site {
@@ -55,16 +63,16 @@ pub struct Site {
 /// The routes of the site. All but those of health are behind the guard: a probe has no password.
 pub fn routes(site: Arc<Site>, guard: &Arc<Guard>) -> Router {
     let pages = Router::new()
-        .route("/", get(status_page))
-        .route("/api/v1/status", get(status_json))
+        .route(PAGE, get(status_page))
+        .route(STATUS, get(status_json))
         .route(&site.telemetry_path, get(metrics_page))
-        .route("/-/reload", post(reload))
+        .route(RELOAD, post(reload))
         .fallback(async || (StatusCode::NOT_FOUND, "there is no such page\n"))
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .layer(from_fn_with_state(Arc::clone(guard), guard::admit));
     Router::new()
-        .route("/-/healthy", get(healthy))
-        .route("/-/ready", get(ready))
+        .route(HEALTHY, get(healthy))
+        .route(READY, get(ready))
         .merge(pages)
         .layer(from_fn_with_state(Arc::clone(guard), guard::add_headers))
         .with_state(site)
