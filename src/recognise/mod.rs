@@ -3,6 +3,7 @@
 //! needles (which lines) → view (one form for all quoting) → body, text, http, sdk (candidates) → evidence (whose is it).
 
 mod body;
+mod context;
 mod evidence;
 mod find;
 mod finish;
@@ -10,6 +11,8 @@ pub mod head;
 mod http;
 mod needles;
 mod prompt;
+mod quotation;
+mod request_id;
 mod sdk;
 mod search;
 mod shape;
@@ -17,6 +20,7 @@ mod text;
 pub mod time;
 mod value;
 mod view;
+mod weigh;
 
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -26,8 +30,9 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-use self::body::{Coded, Message};
-use self::evidence::{ENOUGH, Evidence, Form, LOOKS_ALIKE, Marks};
+use self::body::Coded;
+pub use self::context::Context;
+use self::evidence::{ENOUGH, Evidence, Form, Marks};
 pub use self::finish::FinishReason;
 use self::http::By;
 pub use self::needles::{Cursor, Needles};
@@ -37,8 +42,8 @@ pub use self::shape::Shape;
 use self::text::Texts;
 use self::view::Seen;
 pub use self::view::View;
-use crate::catalogue::{Agreement, Catalogue, Condition, Row, normalise};
-use crate::saved::is_default;
+use self::weigh::Verdict;
+use crate::catalogue::{Agreement, Catalogue, Condition};
 
 /// The API's own hosts; the configuration adds more.
 pub const HOSTS: [&str; 2] = ["api.z.ai", "open.bigmodel.cn"];
@@ -46,33 +51,15 @@ pub const HOSTS: [&str; 2] = ["api.z.ai", "open.bigmodel.cn"];
 /// Names that do not answer calls, but tell that a log is about this API.
 const KIN: [&str; 2] = ["z.ai", "bigmodel.cn"];
 
-/// For how many lines after a mention of the API its name counts as context.
-const CONTEXT_LINES: u64 = 200;
-
 /// Within how many lines of a request its status is shown, where they are members of an object that is printed over several
 /// lines: `url: …`, the request's body, `statusCode: 504`.
 const REQUEST_OBJECT_LINES: u64 = 40;
 
-/// Of a wording a whole message that is shorter, in normalised bytes, is none.
-const SHORTEST: usize = 18;
-
 /// How many codes of one line are weighed. A line with more is made to be slow.
 const CODES: usize = 512;
 
-/// Within how many lines of `… with root cause` and its like the cause is printed.
-const CAUSE_LINES: u64 = 3;
-
-/// How the line before a cause ends (Tomcat's, and instructor's).
-const CAUSES: [&[u8]; 2] = [b"with root cause", b"<last_exception>"];
-
-/// How a line begins behind which .NET prints an inner exception, and Laravel the exception that it logged.
-const INNER: [&[u8]; 2] = [b"---> ", b"{\"exception\":\"[object] ("];
-
 /// What a cause adds to a line's layer: more than escapes ever do.
 const CAUSE: usize = 32;
-
-/// Within how many lines of `"error": {` its code is printed.
-const OBJECT_LINES: u64 = 4;
 
 /// What an error is, as far as its line tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -137,29 +124,6 @@ pub struct Failure {
     pub head: Option<u64>,
 }
 
-/// What earlier lines of a log have to do with the next one. Committed with the log's position.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Context {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    vendor: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    request: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    error_object: Option<u64>,
-    /// The line that announced the cause of what it printed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    cause: Option<u64>,
-    /// The time of the last line that had one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time: Option<time::Written>,
-    /// How many bytes ago that line started.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub time_ago: u64,
-    /// Which statement printed it, if it speaks of a failure.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub head: Option<u64>,
-}
-
 /// The recogniser of one configuration.
 #[derive(Debug)]
 pub struct Recogniser {
@@ -198,15 +162,13 @@ impl Recogniser {
             return;
         }
         if let Some(status) = http::httpx_success(line, |host| self.is_host(host)) {
-            context.vendor = Some(number);
+            context.names_vendor(number);
             tell(Signal::Success { status, derived: false });
             return;
         }
         let Seen { text: view, lower } = view.of(line, &self.prompts);
         let mut marks = evidence::marks(view, lower, |host| self.is_host(host));
-        let in_error_object = context.error_object.is_some_and(|at| number.saturating_sub(at) <= OBJECT_LINES);
-        let known = context.vendor.is_some_and(|at| number.saturating_sub(at) <= CONTEXT_LINES);
-        let requested = context.request.map(|at| number.saturating_sub(at));
+        let requested = context.requested(number);
         // A body alone on the line below a request is its answer.
         let answers = requested == Some(1) && view.starts_with(b"{") && !marks.foreign();
         marks.vendor |= answers;
@@ -214,35 +176,27 @@ impl Recogniser {
             recogniser: self,
             view,
             marks,
-            known,
-            in_error_object,
+            known: context.is_of_vendor(number),
+            in_error_object: context.in_error_object(number),
             requested,
             below: requested.filter(|_| !marks.foreign()).and_then(|n| http::answer_below(view, n)),
             line,
             // What has a time of its own is another record.
-            is_cause: context.cause.is_some_and(|at| number.saturating_sub(at) <= CAUSE_LINES)
-                && time::of(line, &self.zone).is_none(),
+            is_cause: context.is_cause(number) && time::of(line, &self.zone).is_none(),
             names_host: OnceCell::new(),
             said: OnceCell::new(),
             failing: OnceCell::new(),
         };
         let answered = reading.signals(tell);
         if reading.names_host() && !http::is_over(view) {
-            context.request = (!answered).then_some(number);
+            context.set_request((!answered).then_some(number));
         } else if reading.below.is_some() {
-            context.request = None;
+            context.set_request(None);
         }
         if marks.vendor {
-            context.vendor = Some(number);
+            context.names_vendor(number);
         }
-        if opens_error_object(view) {
-            context.error_object = Some(number);
-        }
-        if CAUSES.iter().any(|cause| view.trim_ascii_end().ends_with(cause))
-            || INNER.iter().any(|inner| view.trim_ascii_start().starts_with(inner))
-        {
-            context.cause = Some(number);
-        }
+        context.announces(view, number);
     }
 
     fn is_host(&self, host: &[u8]) -> bool {
@@ -263,15 +217,6 @@ impl Recogniser {
 fn escapes(line: &[u8]) -> usize {
     let key = find::QUOTED_CODE.find(line);
     key.map_or(0, |at| line[..at].iter().rev().take_while(|b| **b == b'\\').count())
-}
-
-/// Whether a line ends with the head of an error object: its code is on one of the next lines. PHP prints `[error] => Array`, or
-/// `'error' =>`.
-fn opens_error_object(view: &[u8]) -> bool {
-    let head = view.trim_ascii_end();
-    let opens = head.strip_suffix(b"{").or_else(|| head.strip_suffix(b"Array"));
-    let head = opens.unwrap_or(head);
-    (opens.is_some() || head.ends_with(b"=>")) && body::error_key(head).is_some()
 }
 
 /// One line being read.
@@ -295,15 +240,6 @@ struct Reading<'a> {
     said: OnceCell<Vec<u32>>,
     /// Where the first word about a failure ends.
     failing: OnceCell<Option<usize>>,
-}
-
-/// A candidate that was weighed.
-enum Verdict {
-    Taken(Failure),
-    LooksAlike,
-    /// It stands within a sentence, and so does its message.
-    Quoted,
-    Nothing,
 }
 
 impl Reading<'_> {
@@ -370,7 +306,7 @@ impl Reading<'_> {
     }
 
     fn coded(&self, verdict: &mut dyn FnMut(Verdict)) {
-        let requests: Vec<(usize, u64)> = request_ids(self.view).collect();
+        let requests: Vec<(usize, u64)> = request_id::all(self.view).collect();
         // Of several the one behind it is its own.
         let request_of = |coded: &Coded<'_>| {
             let own = requests.iter().find(|(at, _)| *at > coded.end).or_else(|| requests.last());
@@ -385,100 +321,9 @@ impl Reading<'_> {
         };
         body::codes(self.view, self.in_error_object, |coded| weigh(coded, request_of(&coded)));
         body::brackets(self.view, |coded, id| {
-            let id = id.filter(|id| is_vendor_id(id)).map(xxh3_64);
+            let id = id.filter(|id| request_id::is_vendors(id)).map(xxh3_64);
             weigh(coded, id.or_else(|| request_of(&coded)));
         });
-    }
-
-    fn weigh(&self, coded: Coded<'_>, request: Option<u64>) -> Verdict {
-        let catalogue = &self.recogniser.catalogue;
-        let identity = self.identity(&coded);
-        let rows: Vec<&Row> = match identity {
-            Identity::Http(status, _) => catalogue.http(status).collect(),
-            Identity::Business(code) => catalogue.business(code).into_iter().collect(),
-            Identity::Unknown => Vec::new(),
-        };
-        let status = http::status_before(self.view, coded.start).filter(|s| *s != coded.number || coded.start > 0);
-        let fits = |s: u32| {
-            rows.is_empty() || rows.iter().any(|r| r.http.is_empty() || r.http.contains(&s)) || s == coded.number
-        };
-        let said = coded.message.map(|m| (m, normalise(body::inner_text(m.text))));
-        let mut message = said.as_ref().and_then(|(m, said)| agreement(m, said, &rows));
-        if message.is_none() && coded.form == Form::Field && self.says(coded.number) {
-            message = Some(Agreement::Whole);
-        }
-        let evidence = Evidence {
-            form: coded.form,
-            documented: !rows.is_empty(),
-            short: coded.number < 1_000,
-            message,
-            free_text: rows.iter().any(|r| r.free_text),
-            status: status.is_some_and(fits),
-            request_id: request.is_some(),
-            quoted: self.is_quotation(&coded),
-            line: self.marks,
-            context: self.known,
-        };
-        match evidence.weight() {
-            LOOKS_ALIKE.. if self.is_example(&coded) => Verdict::Quoted,
-            ENOUGH.. => Verdict::Taken(Failure {
-                identity,
-                source: Source::Told,
-                status,
-                shape: self.shape(coded.start, coded.form),
-                message: said.filter(|(m, _)| m.whole).map(|(_, said)| xxh3_64(&said)),
-                request,
-                head: None,
-            }),
-            LOOKS_ALIKE.. if evidence.quoted => Verdict::Quoted,
-            LOOKS_ALIKE.. => Verdict::LooksAlike,
-            _ => Verdict::Nothing,
-        }
-    }
-
-    /// Whether a body stands within a sentence: words follow it, and none before it speaks of a failure.
-    fn is_quotation(&self, coded: &Coded<'_>) -> bool {
-        let Some(after) = behind_body(&self.view[coded.end..]) else { return false };
-        let after = after.trim_ascii_start();
-        let words = after.first().is_some_and(|b| b.is_ascii_alphabetic() || b == &b'?' || *b >= 0xE3);
-        let failing = || *self.failing.get_or_init(|| evidence::first_word_of_failure(self.view));
-        words && failing().is_none_or(|end| end > coded.start)
-    }
-
-    /// Whether a body shows what errors look like: the value of an `example`, with `...` for a message, in backticks within a
-    /// sentence, or in a question.
-    fn is_example(&self, coded: &Coded<'_>) -> bool {
-        let (before, after) = (&self.view[..coded.start], &self.view[coded.end..]);
-        let dots = |m: Message<'_>| matches!(m.text, b"..." | b"\xE2\x80\xA6");
-        let shown = coded.message.is_some_and(dots) || is_value_of_example(before) || in_backticks(before, after);
-        shown || is_asked(after) || is_prompt(self.view)
-    }
-
-    /// `"code":"500"` is the basic error of the business table; any other HTTP status in its place is that status.
-    fn identity(&self, coded: &Coded<'_>) -> Identity {
-        let catalogue = &self.recogniser.catalogue;
-        if coded.number >= 1_000 || catalogue.business(coded.number).is_some() {
-            return Identity::Business(coded.number);
-        }
-        // A gateway puts the status there, and the API's own words into its message.
-        if let Some(row) = coded.message.and_then(|m| self.recogniser.texts.business(m.text, catalogue)) {
-            return Identity::Business(row.code);
-        }
-        let text = coded.message.map(|m| normalise(m.text)).unwrap_or_default();
-        // "Terminal account anomaly" holds "Account anomaly": the longer text is meant.
-        let whole = |r: &&Row| {
-            let said = r.wordings.iter().chain(&r.weak).filter(|w| w.agreement(&text) == Agreement::Whole);
-            said.map(|w| w.text.len()).max()
-        };
-        let row = catalogue.http(coded.number).filter(|r| whole(r).is_some()).max_by_key(whole);
-        Identity::Http(coded.number, row.map(|r| r.condition))
-    }
-
-    /// Whether the line prints a message of this code, wherever that stands.
-    fn says(&self, code: u32) -> bool {
-        let rows = self.recogniser.catalogue.rows();
-        let all = || self.recogniser.texts.rows(self.view).map(|row| rows[row].code).collect();
-        self.said.get_or_init(all).contains(&code)
     }
 
     /// What texts alone tell: those that identify a row, or all if the line is the API's. Others are guesses, and only where a status that
@@ -552,88 +397,6 @@ fn add(taken: &mut Vec<Failure>, new: Failure) {
         }
         None => taken.push(new),
     }
-}
-
-/// How a message, `said` when normalised, agrees with the wordings of `rows`; `None` where it is no text that could be compared.
-fn agreement(message: &Message<'_>, said: &[u8], rows: &[&Row]) -> Option<Agreement> {
-    // A user interface that shortens a message says so.
-    let ellipsis = find::DOTS.find(message.text).into_iter().chain(find::ELLIPSIS.find(message.text)).min();
-    let shortened = ellipsis.map(|end| normalise(body::inner_text(&message.text[..end])));
-    let text = shortened.as_deref().unwrap_or(said);
-    if text.len() < 2 {
-        return None;
-    }
-    let wordings =
-        || rows.iter().flat_map(|r| r.wordings.iter().chain(&r.weak)).chain(rows.iter().map(|r| &r.documented));
-    // Nearly every message begins with its wording: looked at first, since a search costs more.
-    if wordings().any(|w| w.begins(text)) {
-        return Some(Agreement::Whole);
-    }
-    let best = wordings().map(|w| w.agreement(text)).max().unwrap_or(Agreement::None);
-    let legible = || std::str::from_utf8(message.text).is_ok_and(|t| !t.contains('\u{FFFD}'));
-    let cut = !message.whole && text.len() < 12;
-    // A short text that nobody cut is another's: 余额不足.
-    if best == Agreement::Cut && message.whole && shortened.is_none() && text.len() < SHORTEST {
-        return Some(Agreement::None);
-    }
-    if best == Agreement::None && (cut || !legible()) { None } else { Some(best) }
-}
-
-fn is_value_of_example(before: &[u8]) -> bool {
-    let Some(key) = before.trim_ascii_end().strip_suffix(b":") else { return false };
-    key.strip_suffix(b"\"").or_else(|| key.strip_suffix(b"'")).unwrap_or(key).ends_with(b"example")
-}
-
-/// Whether a text is in backticks, with words around them: `I get `…` in my editor`.
-fn in_backticks(before: &[u8], after: &[u8]) -> bool {
-    let Some(close) = memchr::memchr(b'`', after) else { return false };
-    let Some(open) = memchr::memrchr(b'`', before) else { return false };
-    let opened = memchr::memchr_iter(b'`', before).count() % 2 == 1;
-    let letter = |b: &u8| b.is_ascii_alphabetic() || *b >= 0x80;
-    let said = before[..open].strip_suffix(b" ").and_then(<[u8]>::last).is_some_and(letter);
-    opened && said && after[close + 1..].trim_ascii_start().first().is_some_and(letter)
-}
-
-/// What follows a body, of which `after` is what stands behind its code.
-fn behind_body(after: &[u8]) -> Option<&[u8]> {
-    let rest = &after[memchr::memchr(b'}', after)?..];
-    Some(&rest[rest.iter().take_while(|b| **b == b'}').count()..])
-}
-
-/// Whether a Chinese question follows the body in the same text: a program that logs a failure asks nothing.
-fn is_asked(after: &[u8]) -> bool {
-    let Some(text) = behind_body(after) else { return false };
-    if text.is_ascii() {
-        return false;
-    }
-    let text = &text[..memchr::memchr2(b'"', b'\'', text).unwrap_or(text.len())];
-    find::QUESTION_MARK.find(text).is_some()
-}
-
-/// Whether an agent shows what it was asked: `> why do I get …?`
-fn is_prompt(view: &[u8]) -> bool {
-    view.starts_with(b"> ") && view.trim_ascii_end().ends_with(b"?")
-}
-
-/// The vendor's request ids behind `request_id` and its like, and where these keys stand.
-fn request_ids(view: &[u8]) -> impl Iterator<Item = (usize, u64)> {
-    find::EQUEST.find_iter(view).filter_map(|at| {
-        let key = &view[at + 6..];
-        let after = ["_id", "Id", "-id", "ID"].iter().find_map(|k| key.strip_prefix(k.as_bytes()))?;
-        let value = &after[value::separator(after)?..];
-        let value = &value[value::quotes(value)..];
-        let len = value.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')).count();
-        is_vendor_id(&value[..len]).then(|| (at, xxh3_64(&value[..len])))
-    })
-}
-
-/// `20260212…`: a date, then hexadecimal digits.
-fn is_vendor_id(id: &[u8]) -> bool {
-    let dated = id.len() >= 14
-        && id.starts_with(b"20")
-        && time::decimal(&id[4..6]).is_some_and(|month| (1..=12).contains(&month))
-        && time::decimal(&id[6..8]).is_some_and(|day| (1..=31).contains(&day));
-    dated && id.iter().all(u8::is_ascii_hexdigit)
 }
 
 #[cfg(test)]

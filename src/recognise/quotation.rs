@@ -1,0 +1,60 @@
+//! Errors that a line quotes or shows, and that nobody met.
+
+use super::body::{Coded, Message};
+use super::{Reading, evidence, find};
+
+impl Reading<'_> {
+    /// Whether a body stands within a sentence: words follow it, and none before it speaks of a failure.
+    pub(super) fn is_quotation(&self, coded: &Coded<'_>) -> bool {
+        let Some(after) = behind_body(&self.view[coded.end..]) else { return false };
+        let after = after.trim_ascii_start();
+        let words = after.first().is_some_and(|b| b.is_ascii_alphabetic() || b == &b'?' || *b >= 0xE3);
+        let failing = || *self.failing.get_or_init(|| evidence::first_word_of_failure(self.view));
+        words && failing().is_none_or(|end| end > coded.start)
+    }
+
+    /// Whether a body shows what errors look like: the value of an `example`, with `...` for a message, in backticks within a
+    /// sentence, or in a question.
+    pub(super) fn is_example(&self, coded: &Coded<'_>) -> bool {
+        let (before, after) = (&self.view[..coded.start], &self.view[coded.end..]);
+        let dots = |m: Message<'_>| matches!(m.text, b"..." | b"\xE2\x80\xA6");
+        let shown = coded.message.is_some_and(dots) || is_value_of_example(before) || in_backticks(before, after);
+        shown || is_asked(after) || is_prompt(self.view)
+    }
+}
+
+fn is_value_of_example(before: &[u8]) -> bool {
+    let Some(key) = before.trim_ascii_end().strip_suffix(b":") else { return false };
+    key.strip_suffix(b"\"").or_else(|| key.strip_suffix(b"'")).unwrap_or(key).ends_with(b"example")
+}
+
+/// Whether a text is in backticks, with words around them: `I get `…` in my editor`.
+fn in_backticks(before: &[u8], after: &[u8]) -> bool {
+    let Some(close) = memchr::memchr(b'`', after) else { return false };
+    let Some(open) = memchr::memrchr(b'`', before) else { return false };
+    let opened = memchr::memchr_iter(b'`', before).count() % 2 == 1;
+    let letter = |b: &u8| b.is_ascii_alphabetic() || *b >= 0x80;
+    let said = before[..open].strip_suffix(b" ").and_then(<[u8]>::last).is_some_and(letter);
+    opened && said && after[close + 1..].trim_ascii_start().first().is_some_and(letter)
+}
+
+/// What follows a body, of which `after` is what stands behind its code.
+fn behind_body(after: &[u8]) -> Option<&[u8]> {
+    let rest = &after[memchr::memchr(b'}', after)?..];
+    Some(&rest[rest.iter().take_while(|b| **b == b'}').count()..])
+}
+
+/// Whether a Chinese question follows the body in the same text: a program that logs a failure asks nothing.
+fn is_asked(after: &[u8]) -> bool {
+    let Some(text) = behind_body(after) else { return false };
+    if text.is_ascii() {
+        return false;
+    }
+    let text = &text[..memchr::memchr2(b'"', b'\'', text).unwrap_or(text.len())];
+    find::QUESTION_MARK.find(text).is_some()
+}
+
+/// Whether an agent shows what it was asked: `> why do I get …?`
+fn is_prompt(view: &[u8]) -> bool {
+    view.starts_with(b"> ") && view.trim_ascii_end().ends_with(b"?")
+}
