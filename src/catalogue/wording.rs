@@ -71,6 +71,13 @@ impl Wording {
         Some(found)
     }
 
+    /// The next longer text that ends where this one does.
+    pub fn find_longer(&self, message: &[u8], found: &std::ops::Range<usize>) -> Option<std::ops::Range<usize>> {
+        let (first, others) = self.pieces.split_first().filter(|(_, others)| !others.is_empty())?;
+        let start = memchr::memmem::rfind(&message[..found.start], first)?;
+        (follow(message, start + first.len(), others)? == found.end).then_some(start..found.end)
+    }
+
     fn find_shortest(&self, message: &[u8], from: usize) -> Option<std::ops::Range<usize>> {
         let mut found = self.find_from(message, from)?;
         while let Some(shorter) = self.find_from(message, found.start + 1).filter(|later| later.end == found.end) {

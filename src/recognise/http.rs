@@ -2,6 +2,7 @@
 
 use memchr::memmem;
 
+use super::shape::METHODS;
 use super::{find, value};
 
 /// An answer of the API.
@@ -83,6 +84,7 @@ pub fn answer(view: &[u8]) -> Option<Answer> {
         .or_else(|| squid(view))
         .or_else(|| haproxy(view))
         .or_else(|| first(view))
+        .or_else(|| behind_url(view))
         .map(|status| Answer { status, by: By::Transport })
 }
 
@@ -152,6 +154,20 @@ fn client_error(view: &[u8]) -> Option<u32> {
         .or_else(|| error(b"status "))
         // `Error: 400 API x has been taken offline` (openai-node)
         .or_else(|| error(b"Error: "))
+        // `Client error '435 ' for url …` (httpx, where the status has no reason phrase)
+        .or_else(|| error(b"Client error '"))
+        .or_else(|| error(b"Server error '"))
+}
+
+/// `POST https://api.z.ai/… 429 88ms`: a request, and behind its URL the status.
+fn behind_url(view: &[u8]) -> Option<u32> {
+    memmem::find_iter(view, b" http").find_map(|at| {
+        let method = view[..at].rsplit(|b| !b.is_ascii_uppercase()).next()?;
+        let url = &view[at + 1..];
+        let after = url.get(memchr::memchr(b' ', url)? + 1..).filter(|_| METHODS.contains(&method))?;
+        let ended = after.get(3).is_none_or(|b| matches!(b, b' ' | b',' | b';' | b'(' | b'\r'));
+        status(after).filter(|_| ended)
+    })
 }
 
 /// `"status":429`, `status=429`, `statusCode: 429`.
@@ -296,6 +312,10 @@ mod tests {
             ("<-- 401 https://api.z.ai/x (84ms)", (401, Transport)),
             ("Request failed with status code 429 https://api.z.ai", (429, Derived)),
             ("Server returned HTTP response code: 400 for URL: https://api.z.ai/x", (400, Derived)),
+            ("Client error '435 ' for url 'https://api.z.ai/x' For more information check: y", (435, Derived)),
+            ("Server error '529 ' for url 'https://api.z.ai/x'", (529, Derived)),
+            ("info POST https://api.z.ai/x 429 88ms", (429, Transport)),
+            ("DEBUG GET https://api.z.ai/x 200 OK Attempt 3", (200, Transport)),
             ("upstream \"https://api.z.ai/x\" returned status 504 in 113ms", (504, Derived)),
             ("POST https://api.z.ai/x failed: Error: 400 API x has been taken offline", (400, Derived)),
             ("84 10.2.0.8 TCP_MISS/401 512 POST https://api.z.ai/x - HIER_DIRECT/1.2.3.4 -", (401, Transport)),
@@ -307,6 +327,8 @@ mod tests {
         let haproxy = "haproxy[9]: 10.0.0.3:51302 egress be/s1 0/0/12/71/84 429 312 - - ---- 3/3/1/1/0 0/0 {api.z.ai} \"POST /x HTTP/2.0\"";
         assert_eq!(of(haproxy), Some((429, Transport)));
         assert_eq!(of("POST https://api.z.ai/x took 429 ms"), None);
+        assert_eq!(of("POST https://api.z.ai/x 4290 bytes"), None);
+        assert_eq!(of("seen https://api.z.ai/x 404 times"), None);
         assert_eq!(of("84 10.2.0.8 TCP_TUNNEL/200 512 CONNECT api.z.ai:443 - HIER_DIRECT/1.2.3.4 -"), None);
         assert_eq!(of("4 10.2.0.8 TCP_DENIED/403 512 POST https://api.z.ai/x - HIER_NONE/- -"), None);
     }

@@ -356,7 +356,8 @@ impl Reading<'_> {
             } else {
                 Identity::Business(row.code)
             };
-            let source = if likely && documented { Source::Told } else { source };
+            let all_is_said = || !self.marks.foreign() && text::is_sdk_message(self.view, &found);
+            let source = if documented && (likely || all_is_said()) { Source::Told } else { source };
             let shape = self.shape(found.start, Form::Text);
             add(taken, Failure { identity, source, status, shape, message: None, request: None, head: None });
         }

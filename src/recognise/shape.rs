@@ -107,10 +107,23 @@ pub fn of(view: &[u8], start: usize, form: Form) -> Shape {
             }
         };
     }
+    // Behind a time or a container's name that is printed before every line, what is left of the line's own indentation.
+    let gap = gap_before_key(head);
+    if gap > 1 && indented_to + gap < head.len() {
+        kept.frame.mix(gap as u64);
+    }
     if view.first() == Some(&b'{') {
         statement_behind(&view[start..], &mut kept);
     }
     Shape { frame: kept.frame.0, words: kept.words }
+}
+
+/// How many spaces stand before the key, in quotation marks or not, that ends a head.
+fn gap_before_key(head: &[u8]) -> usize {
+    let key = head.iter().rev().take_while(|b| b.is_ascii_alphabetic()).count();
+    let before = &head[..head.len() - key];
+    let before = before.strip_suffix(b"\"").or_else(|| before.strip_suffix(b"'")).unwrap_or(before);
+    before.iter().rev().take_while(|b| **b == b' ').count()
 }
 
 /// FNV-1a: shapes are a hundred bytes in pieces of five, too short for a hash that works by blocks to pay.
@@ -214,7 +227,7 @@ fn path(text: &[u8]) -> usize {
 }
 
 /// RFC 9110, section 9, and RFC 5789.
-const METHODS: [&[u8]; 5] = [b"GET", b"POST", b"PUT", b"DELETE", b"PATCH"];
+pub const METHODS: [&[u8]; 5] = [b"GET", b"POST", b"PUT", b"DELETE", b"PATCH"];
 
 /// Whether a word is the method of a request.
 fn is_method(word: &[u8]) -> bool {
@@ -390,6 +403,9 @@ mod tests {
     fn another_layer_has_another_shape() {
         assert!(!same("openai.RateLimitError: ", "litellm.llms.OpenAIError: "));
         assert!(!same("  code: ", "    code: "));
+        // As `kubectl logs --timestamps` and PM2 print it.
+        assert!(!same("2026-08-10T08:54:07.1Z   {}code: ", "2026-08-10T08:54:07.2Z     {}code: "));
+        assert!(!same("0|app  |   \"code{}\": ", "0|app  |     \"code{}\": "));
         assert!(!same("POST https://api.z.ai/a failed ", "POST https://api.z.ai/a gave up "));
         assert!(!same("x ERROR chat failed: ", ""));
         assert!(!same(r#"{"err":{},"msg":"chat failed"}"#, r#"{"err":{},"msg":"request failed"}"#));

@@ -5,13 +5,16 @@ use std::ops::Range;
 use aho_corasick::AhoCorasick;
 
 use super::evidence::speaks_of_failure;
-use crate::catalogue::{Catalogue, Category, Row, Wording, normalise_mapped};
+use crate::catalogue::{Catalogue, Category, Row, Wording, normalise, normalise_mapped};
 
 /// How much of a line around a hit is compared with the wording, in bytes.
 const AROUND: Range<usize> = 512..1_536;
 
 /// In how much of a message another code's text is looked for: a line may hold hundreds of messages.
 const FIRST_PART: usize = 512;
+
+/// Shorter texts others print too, whole: `Authentication Failed`. Normalised bytes.
+const TELLING: usize = 22;
 
 /// How far back a word like `error` is looked for.
 const LEAD: usize = 160;
@@ -148,7 +151,14 @@ fn whole(view: &[u8], hit: usize, wording: &Wording) -> Option<(usize, usize)> {
         text.push(byte);
         places.push(from + at);
     });
-    let range = wording.find_over(&text, places.partition_point(|at| *at < hit))?;
+    let mut range = wording.find_over(&text, places.partition_point(|at| *at < hit))?;
+    // A path in the placeholder's place may hold the text's beginning: `API /api/paas does not exist`.
+    let within = |start: usize| start > 0 && (view[start - 1] == b'/' || view[start - 1].is_ascii_alphanumeric());
+    while within(places[range.start])
+        && let Some(longer) = wording.find_longer(&text, &range)
+    {
+        range = longer;
+    }
     let start = places[range.start];
     Some((if wording.opens_with_placeholder() { placeholder_start(view, start) } else { start }, range.len()))
 }
@@ -185,6 +195,13 @@ fn is_message(view: &[u8], start: usize) -> bool {
     let separated = [":", "：", "=", "-", "–", "—", ">", "|", "·", "]"].iter().any(|s| before.ends_with(s.as_bytes()));
     let lead = &before[before.len().saturating_sub(LEAD)..];
     separated && (speaks_of_failure(lead) || message_key(before))
+}
+
+/// Whether a text is all that openai-python 3 prints of an error: `Error code: 400 - Prompt exceeds max length`, to the end of the line.
+pub fn is_sdk_message(view: &[u8], found: &Found) -> bool {
+    let before = view[..found.start].strip_suffix(b" - ").filter(|before| status_at_end(before));
+    let code = before.is_some_and(|before| before[..before.len() - 3].ends_with(b"Error code: "));
+    code && found.len >= TELLING && normalise(&view[found.start..]).len() == found.len
 }
 
 /// Whether a text stands where a list of all messages has it: behind the code in a table (`1113 | …`; `app-1 | ` is what Docker Compose prints

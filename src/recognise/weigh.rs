@@ -35,7 +35,7 @@ impl Reading<'_> {
         };
         let said = coded.message.map(|m| (m, normalise(body::inner_text(m.text))));
         let mut message = said.as_ref().and_then(|(m, said)| agreement(m, said, &rows));
-        if message.is_none() && coded.form == Form::Field && self.says(coded.number) {
+        if message.is_none() && matches!(coded.form, Form::Field | Form::Stated) && self.says(coded.number) {
             message = Some(Agreement::Whole);
         }
         let evidence = Evidence {
