@@ -118,12 +118,20 @@ pub fn of(view: &[u8], start: usize, form: Form) -> Shape {
     Shape { frame: kept.frame.0, words: kept.words }
 }
 
-/// How many spaces stand before the key, in quotation marks or not, that ends a head.
+/// How many spaces stand before the key of an object's member that ends a head, with or without the beginning of its value:
+/// `    code`, `    "message": "`.
 fn gap_before_key(head: &[u8]) -> usize {
-    let key = head.iter().rev().take_while(|b| b.is_ascii_alphabetic()).count();
-    let before = &head[..head.len() - key];
-    let before = before.strip_suffix(b"\"").or_else(|| before.strip_suffix(b"'")).unwrap_or(before);
-    before.iter().rev().take_while(|b| **b == b' ').count()
+    let unquoted = |text: &'_ [u8]| text.len() - usize::from(matches!(text.last(), Some(b'"' | b'\'')));
+    let value = head[..unquoted(head)].trim_ascii_end();
+    let member = value.strip_suffix(b":").map(<[u8]>::trim_ascii_end);
+    let key = member.map_or(head, |member| &member[..unquoted(member)]);
+    let word = key.iter().rev().take_while(|b| b.is_ascii_alphabetic()).count();
+    let before = &key[..key.len() - word];
+    // Names that a logger aligns to the right are none.
+    if member.is_some() && !matches!(&key[before.len()..], b"message" | b"msg" | b"code") {
+        return 0;
+    }
+    before[..unquoted(before)].iter().rev().take_while(|b| **b == b' ').count()
 }
 
 /// FNV-1a: shapes are a hundred bytes in pieces of five, too short for a hash that works by blocks to pay.
@@ -405,6 +413,8 @@ mod tests {
         assert!(!same("  code: ", "    code: "));
         // As `kubectl logs --timestamps` and PM2 print it.
         assert!(!same("2026-08-10T08:54:07.1Z   {}code: ", "2026-08-10T08:54:07.2Z     {}code: "));
+        assert!(!same("0|app  |   \"message\": \"{}", "0|app  |     \"message\": \"{}"));
+        assert!(same("monthly report for   alice: {}", "monthly report for     bob: {}"));
         assert!(!same("0|app  |   \"code{}\": ", "0|app  |     \"code{}\": "));
         assert!(!same("POST https://api.z.ai/a failed ", "POST https://api.z.ai/a gave up "));
         assert!(!same("x ERROR chat failed: ", ""));

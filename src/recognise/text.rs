@@ -184,6 +184,9 @@ fn is_message(view: &[u8], start: usize) -> bool {
     if status_at_end(strip_end(before, &["-", "–", "—", ":", "："]).trim_ascii_end()) {
         return true;
     }
+    if is_behind_cells(before) {
+        return true;
+    }
     // go-openai's `error, …`
     if before.ends_with(b"error,") {
         return true;
@@ -202,6 +205,14 @@ pub fn is_sdk_message(view: &[u8], found: &Found) -> bool {
     let before = view[..found.start].strip_suffix(b" - ").filter(|before| status_at_end(before));
     let code = before.is_some_and(|before| before[..before.len() - 3].ends_with(b"Error code: "));
     code && found.len >= TELLING && normalise(&view[found.start..]).len() == found.len
+}
+
+/// Whether a text stands behind the cells of a status and a code in a table of calls: `glm-4.6,400,1301,"…"`.
+fn is_behind_cells(before: &[u8]) -> bool {
+    let Some(code) = before.strip_suffix(b",") else { return false };
+    let digits = code.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+    let status = code[..code.len() - digits].strip_suffix(b",");
+    digits == 4 && status.is_some_and(status_at_end)
 }
 
 /// Whether a text stands where a list of all messages has it: behind the code in a table (`1113 | …`; `app-1 | ` is what Docker Compose prints
