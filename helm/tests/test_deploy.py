@@ -381,6 +381,13 @@ def allowed(systemd_analyze: str) -> set[str]:
     return calls | members(systemd_analyze, "@default")
 
 
+def test_a_reload_of_the_unit_is_the_signal_that_the_exporter_knows(systemd_analyze):
+    """What sends it runs as the service's user, within its bounds."""
+    program, *arguments = settings("ExecReload")
+    assert arguments == ["-HUP", "$MAINPID"] and os.access(program, os.X_OK)
+    assert "kill" in allowed(systemd_analyze)
+
+
 def test_the_exporter_does_nothing_that_the_unit_forbids(systemd_analyze, exporter, tmp_path):
     """A call that the filter does not know ends the process, so what it does is compared with the unit, call by call: files that
     rotate, a state, pages, a reload, a web configuration, the end."""
@@ -405,6 +412,10 @@ def test_the_exporter_does_nothing_that_the_unit_forbids(systemd_analyze, export
             wait_for(process, f"{address}/api/v1/status", "schema_version")
             reload = urllib.request.Request(f"{address}/-/reload", method="POST")
             urllib.request.urlopen(reload, timeout=LIMIT).close()
+            # What `systemctl reload` sends.
+            (tmp_path / "config.yaml").write_text("sources: 1\n", encoding="utf-8")
+            process.send_signal(signal.SIGHUP)
+            wait_for(process, f"{address}/metrics", "zai_exporter_config_last_reload_successful 0")
         finally:
             stop(process)
             # With its end, strace has written all.
