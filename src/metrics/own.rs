@@ -67,10 +67,8 @@ impl Own {
                 "copies_recovered_total",
                 "Rotated copies from which the unread rest of a truncated file was read.",
             )?,
-            abandoned_bytes: make.counter(
-                "abandoned_bytes_total",
-                "Bytes known to have been written that could not be read any more.",
-            )?,
+            abandoned_bytes: make
+                .counter("abandoned_bytes_total", "Bytes of unfinished last lines in files that were closed.")?,
             read_errors: make.counter("read_errors_total", "Failed attempts to open, stat or read a log.")?,
             lines_too_long: make.counter("lines_too_long_total", "Lines that were cut at the limit.")?,
             look_alikes: make.counter(

@@ -170,7 +170,7 @@ impl<'a> View<'a> {
             ("Rotations", grouped(exporter.rotations)),
             ("Truncations", grouped(exporter.truncations)),
             ("Copies recovered", grouped(exporter.copies_recovered)),
-            ("Bytes lost to truncation", grouped(exporter.abandoned_bytes)),
+            ("Bytes of unfinished lines", grouped(exporter.abandoned_bytes)),
             ("Read errors", grouped(exporter.read_errors)),
             ("Lines too long", grouped(exporter.lines_too_long)),
             ("Look-alikes not counted", grouped(exporter.unrecognised_lookalikes)),
