@@ -61,15 +61,33 @@ def expressions() -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def scrape(tmp_path_factory, exporter) -> dict[str, list[dict]]:
-    """Metric -> the labels of its series, from /metrics of an exporter that has seen no error."""
+    """Metric -> the labels of its series, from /metrics of an exporter that has seen no error, and what one shows besides whose logs
+    have more values of a label than it may keep apart."""
     folder = tmp_path_factory.mktemp("scrape")
-    (folder / "app.log").touch()
-    (folder / "state").mkdir()
+    found = series_of(exporter, folder / "one", "")
+    crowded = series_of(exporter, folder / "crowded", "limits: {label_values: 1}\n")
+    assert crowded.keys() - found.keys() == {"zai_exporter_label_values_folded_total"}
+    return crowded | found
+
+
+def series_of(exporter, folder, limits: str) -> dict[str, list[dict]]:
+    """What an exporter shows that follows two empty logs, each a value of a label where there are limits."""
+    (folder / "state").mkdir(parents=True)
+    (folder / "a.log").touch()
+    (folder / "b.log").touch()
+    labels = "    path_labels: '/(?<service>[ab])\\.log$'\n" if limits else ""
+    (folder / "config.yaml").write_text(f"sources:\n  - paths: ['{folder}/*.log']\n{labels}{limits}")
     port = free_port()
     process = Process(
         "exporter",
         folder,
-        [exporter, "serve", f"--web.listen-address=127.0.0.1:{port}", f"--state.dir={folder / 'state'}", folder / "app.log"],
+        [
+            exporter,
+            "serve",
+            f"--web.listen-address=127.0.0.1:{port}",
+            f"--state.dir={folder / 'state'}",
+            f"--config.file={folder / 'config.yaml'}",
+        ],
         f"http://127.0.0.1:{port}/-/ready",
     )
     try:
@@ -78,8 +96,8 @@ def scrape(tmp_path_factory, exporter) -> dict[str, list[dict]]:
     finally:
         process.stop()
     found: dict[str, list[dict]] = {}
-    for name, labels in re.findall(r"^(\w+)(?:\{(.*)\})? \S+$", text, flags=re.M):
-        found.setdefault(name, []).append(dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', labels)))
+    for name, pairs in re.findall(r"^(\w+)(?:\{(.*)\})? \S+$", text, flags=re.M):
+        found.setdefault(name, []).append(dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', pairs)))
     return found
 
 

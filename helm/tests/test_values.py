@@ -52,6 +52,8 @@ DIGEST = "sha256:" + "0" * 64
         ({"alerts": {"rules": {"ZaiRateLimited": {"severity": "page"}}}}, "value must be one of 'critical', 'warning', 'info'"),
         ({"alerts": {"rules": {"ZaiRateLimited": {"for": "10 minutes"}}}}, "at '/alerts/rules/ZaiRateLimited/for'"),
         ({"alerts": {"objective": 100}}, "at '/alerts/objective'"),
+        ({"alerts": {"rules": {"ZaiExporterDown": {"targets": ""}}}}, "at '/alerts/rules/ZaiExporterDown/targets': minLength"),
+        ({"alerts": {"rules": {"ZaiExporterDown": {"targets": "zai-exporter"}}}}, "at '/alerts/rules/ZaiExporterDown/targets'"),
         # What no single value is wrong about.
         ({"networkPolicy": {"enabled": True}}, "networkPolicy.enabled: there is a policy for the DaemonSet only"),
         ({"injection": {"enabled": True, "selection": "namespace"}}, "injection.namespaceSelector: with injection.selection=namespace"),
@@ -63,6 +65,34 @@ def test_wrong_values_are_refused(values, expected):
     with pytest.raises(helm_python.HelmError) as refusal:
         render(values)
     assert expected in str(refusal.value)
+
+
+SELECTORS_REFUSED = [
+    '{job="foo"}',
+    "job=foo",
+    "job='foo'",
+    "zai-exporter",
+    'job=="foo"',
+    '1job="foo"',
+    'job="foo",',
+    ',job="foo"',
+    'job="foo",,team="a"',
+    'job="foo" team="a"',
+    'job="foo"}',
+    'job="foo',
+    # No escape of PromQL.
+    r'job=~"\d"',
+    # What a template of Prometheus in the texts would break on.
+    'job="a`b"',
+    'job="a%b"',
+]
+
+
+@pytest.mark.parametrize("selector", SELECTORS_REFUSED)
+def test_a_selector_that_is_no_list_of_matchers_is_refused(selector):
+    with pytest.raises(helm_python.HelmError) as refusal:
+        render({"alerts": {"selector": selector}})
+    assert "at '/alerts/selector'" in str(refusal.value)
 
 
 @pytest.mark.parametrize(

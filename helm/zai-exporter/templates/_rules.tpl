@@ -1,8 +1,9 @@
 {{- /*
 The Prometheus rules: recording rules and alerts, in one place.
 
-  include "zai-exporter.rules" $    renders `groups:` and all below it, from .Values.alerts alone. A PrometheusRule takes
-                                    it under `spec:`; alerts/zai.rules.yaml is the same with the default values.
+  include "zai-exporter.rules" $    renders `groups:` and all below it, from .Values.alerts, and from what the chart's own
+                                    DaemonSet follows. A PrometheusRule takes it under `spec:`; alerts/zai.rules.yaml is
+                                    the same with the default values.
 
 How it is put together
   zai-exporter.rules.recording      the recording rules, one set per window
@@ -159,7 +160,21 @@ recorded anyway: increase() over a day would read every sample of every pod's se
     sum_over_time(zai:answers:increase15m[1d:15m]) > 0
 {{- end -}}
 
+{{- /*
+The Service of the chart's DaemonSet, where a node may well have nothing to follow: no Pod of the namespaces, or of the sources,
+that it was narrowed to. Its targets bear this name as the label `service`, which those of a PodMonitor do not have; their job
+may be the same. Empty where all Pods are followed: then each node has some.
+*/}}
+{{- define "zai-exporter.rules.narrowedService" -}}
+{{- with .Values.daemonSet -}}
+{{- if and .enabled (or .namespaces .config.sources) -}}
+{{- include "zai-exporter.daemonSet.fullname" $ -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "zai-exporter.rules.table" -}}
+{{- $narrowed := include "zai-exporter.rules.narrowedService" . -}}
 - group: zai-account
   alerts:
   - name: ZaiBalanceExhausted
@@ -437,8 +452,9 @@ recorded anyway: increase() over a day would read every sample of every pod's se
       )
   - name: ZaiExporterDown
     why: >-
-      `up` of the jobs that exporters belong to, by what has shown build_info in the last day: needs no job's name, and sees a
-      target that never came up beside others that did.
+      The targets of exporters, known by the port that the chart names, whether or not they ever came up; and those of jobs
+      that have shown build_info in the last week, for other scrape configurations: that needs no job's name, but forgets
+      a job all of whose exporters are down for longer, and never learns of one that did not come up.
     scope: exporter
     dashboard: zai-exporter
     panel: 10
@@ -448,9 +464,11 @@ recorded anyway: increase() over a day would read every sample of every pod's se
       @where@. Failed API calls in the logs that it follows are counted once it is back, but page nobody until then.
     expr: |-
       max by (cluster, namespace, job, pod, instance) (
+        up{@selector@,@targets@} == 0
+        or
         up{@selector@} == 0
         and on (cluster, namespace, job, container, endpoint)
-        last_over_time(zai_exporter_build_info{@selector@}[1d])
+        last_over_time(zai_exporter_build_info{@selector@}[7d])
       )
   - name: ZaiExporterAbsent
     scope: exporter
@@ -462,19 +480,35 @@ recorded anyway: increase() over a day would read every sample of every pod's se
       that a scrape configuration or PodMonitor selects them.
     expr: absent(zai_exporter_build_info{@selector@})
   - name: ZaiExporterNoLogFile
+    {{- if $narrowed }}
+    why: >-
+      A node without a Pod of the namespaces or sources that the DaemonSet {{ $narrowed }} is narrowed to has nothing to
+      follow, so this counts only if no node has.
+    {{- end }}
     scope: exporter
     dashboard: zai-exporter
     panel: 10
     summary: A zai-exporter has no log file to read.
     description: >-
-      The zai-exporter [[ $labels.instance ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]] of @where@ follows no file
+      {{- if $narrowed }}
+      [[ with $labels.instance ]]The zai-exporter [[ . ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]][[ else ]]Each
+      zai-exporter of the DaemonSet {{ $narrowed }}[[ end ]]
+      {{- else }}
+      The zai-exporter [[ $labels.instance ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]]
+      {{- end }} of @where@ follows no file
       at all, or waits for one that it was given by name. Check the path, the volume and its mount in the application's
       container.
     expr: |-
       max by (cluster, namespace, job, pod, instance) (
         zai_exporter_files_waiting{@selector@} > 0
         or
+        {{- if $narrowed }}
+        zai_exporter_files_followed{@selector@,service!={{ $narrowed | quote }}} == 0
+        or
+        max by (cluster, namespace, job) (zai_exporter_files_followed{@selector@,service={{ $narrowed | quote }}}) == 0
+        {{- else }}
         zai_exporter_files_followed{@selector@} == 0
+        {{- end }}
       )
   - name: ZaiExporterReadErrors
     scope: exporter
@@ -483,8 +517,8 @@ recorded anyway: increase() over a day would read every sample of every pod's se
     summary: A zai-exporter cannot read all of its logs.
     description: >-
       The zai-exporter [[ $labels.instance ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]] of @where@ fails to read a
-      log, or had to give up a part of one. Failed API calls in it are not counted. Its own log names the file and the
-      reason.
+      log, or has closed one whose last line was never finished. Failed API calls in what was not read are not counted.
+      Its own log names the file and the reason.
     expr: |-
       max by (cluster, namespace, job, pod, instance) (
         increase(zai_exporter_read_errors_total{@selector@}[5m]) > 0
@@ -528,8 +562,9 @@ recorded anyway: increase() over a day would read every sample of every pod's se
     summary: A zai-exporter cannot save its state.
     description: >-
       The zai-exporter [[ $labels.instance ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]] of @where@ fails to save
-      counts and read positions in its state directory. It serves no newer counts than the saved ones. Check the space
-      and the permissions of the volume.
+      counts and read positions in its state directory. It goes on counting in memory, but a restart now loses what was
+      counted since the last commit, as far as the logs no longer hold it. Check the space and the permissions of the
+      volume.
     expr: |-
       max by (cluster, namespace, job, pod, instance) (
         increase(zai_exporter_state_commit_failures_total{@selector@}[5m]) > 0
@@ -584,6 +619,26 @@ recorded anyway: increase() over a day would read every sample of every pod's se
       max by (cluster, namespace, job, pod, instance) (
         increase(zai_exporter_unrecognised_lookalikes_total{@selector@}[1h]) > 0
       )
+  - name: ZaiExporterLabelValuesFolded
+    why: >-
+      The series is born by the first value that is folded, above 0, where increase() sees nothing; so one that was not there
+      an hour ago counts too. Both are over an hour after the last such value, or the start at which it was read.
+    scope: exporter
+    dashboard: zai-exporter
+    panel: 32
+    summary: A configured label has more values than a zai-exporter may keep apart.
+    description: >-
+      The zai-exporter [[ $labels.instance ]][[ with $labels.pod ]] in pod [[ . ]][[ end ]] of @where@ has as many
+      values of the label `[[ $labels.label ]]` as `limits.label_values` allows. Errors in the logs of new ones are
+      counted and still page, but under the value `other`. Raise the limit in its configuration file, or drop the label.
+    expr: |-
+      max by (cluster, namespace, job, pod, instance, label) (
+        zai_exporter_label_values_folded_total{@selector@}
+        unless
+        last_over_time(zai_exporter_label_values_folded_total{@selector@}[1h] offset 1h)
+        or
+        increase(zai_exporter_label_values_folded_total{@selector@}[1h]) > 0
+      )
 {{- end -}}
 
 {{- /* Puts settings and values into a text of the tables: dict "root" $ "settings" map "match" string "also" string "text" string. */}}
@@ -605,6 +660,8 @@ recorded anyway: increase() over a day would read every sample of every pod's se
 {{- end -}}
 {{- $text = $text | replace " @frequent@" (printf "[[ with printf `topk(5, sum by (category, code) (%s) > 0)` %s | query | sortByLabel \"code\" ]] Most frequent codes of the last 15 minutes:[[ range . ]] %s (about [[ .Value | printf \"%%.0f\" ]])[[ end ]].[[ end ]]" $series $labels $code) -}}
 {{- $text = $text | replace "@match@" .match | replace "@also@" (.also | default "") -}}
+{{- /* Before the values: square brackets in those are of regular expressions. */ -}}
+{{- $text = $text | replace "[[" "{{" | replace "]]" "}}" -}}
 {{- $settings := merge (dict
   "eventWindow" $alerts.eventWindow
   "eventSeconds" (include "zai-exporter.rules.seconds" $alerts.eventWindow)
@@ -621,7 +678,7 @@ recorded anyway: increase() over a day would read every sample of every pod's se
 {{- else -}}
 {{- $text = $text | replace "{@selector@}" "" | replace "@selector@," "" -}}
 {{- end -}}
-{{- $text | replace "[[" "{{" | replace "]]" "}}" -}}
+{{- $text -}}
 {{- end -}}
 
 {{- /* Refuses a rule or a setting that the tables do not have: a misspelt one would leave the default in force in silence. */}}
