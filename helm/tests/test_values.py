@@ -13,6 +13,7 @@ import yaml
 from charts import CHART, HELM, LIBRARY, REPOSITORY, consumer_chart, of_kind, one, render, rendered_files
 
 DIGEST = "sha256:" + "0" * 64
+LABELLED = {"additionalLabels": {"release": "a"}}
 
 
 @pytest.mark.parametrize(
@@ -195,10 +196,33 @@ def test_the_thresholds_reach_the_rules():
         ({"alertmanagerConfig": {"enabled": True}}, ["alertmanagerConfigMatcherStrategy"], []),
         (
             {"podMonitor": {"additionalLabels": {"release": "a"}}, "prometheusRule": {"additionalLabels": {"release": "a"}}},
-            ["zai_exporter_build_info"],
+            ["zai_exporter_build_info", "PodMonitor, PrometheusRule: with the labels"],
+            ["kube-prometheus-stack", "ServiceMonitor"],
+        ),
+        # The DaemonSet has a monitor of its own.
+        (
+            {"daemonSet": {"enabled": True}, "podMonitor": LABELLED, "prometheusRule": LABELLED},
+            ["kube-prometheus-stack", "--set serviceMonitor.additionalLabels.release="],
+            ["podMonitor.additionalLabels", "prometheusRule.additionalLabels", "with the labels that you gave"],
+        ),
+        (
+            {"daemonSet": {"enabled": True}, "podMonitor": LABELLED, "prometheusRule": LABELLED, "serviceMonitor": LABELLED},
+            ["PodMonitor, PrometheusRule, ServiceMonitor: with the labels"],
             ["kube-prometheus-stack"],
         ),
-        ({"podMonitor": {"enabled": False}, "prometheusRule": {"enabled": False}}, ["alerts/zai.rules.yaml"], ["placeholders"]),
+        ({"podMonitor": {"enabled": False}, "prometheusRule": {"enabled": False}}, ["alerts/zai.rules.yaml"], ["placeholders", "serviceMonitor", "targets"]),
+        (
+            {"daemonSet": {"enabled": True}, "podMonitor": {"enabled": False}, "prometheusRule": {"enabled": False}},
+            ["--set serviceMonitor.additionalLabels.release=", "zai_exporter_build_info"],
+            ["podMonitor.additionalLabels", "serviceMonitor.enabled is off"],
+        ),
+        (
+            {"daemonSet": {"enabled": True}, "podMonitor": {"enabled": False}, "prometheusRule": {"enabled": False}, "serviceMonitor": {"enabled": False}},
+            ["serviceMonitor.enabled is off: scrape the port named zai-metrics of the Service zai-zai-exporter-node"],
+            ["additionalLabels"],
+        ),
+        ({"podMonitor": {"enabled": False}}, ["alerts.rules.ZaiExporterDown.targets"], []),
+        ({}, [], ["alerts.rules.ZaiExporterDown.targets"]),
         ({"dashboards": {"enabled": False}}, [], ["Grafana"]),
     ],
 )
