@@ -32,9 +32,11 @@ def exporters_up() -> str:
 
 
 def exporter_targets() -> str:
-    """`up` of what Prometheus scrapes in jobs of exporters, as ZaiExporterDown finds it: a target that never came up is there too."""
+    """`up` of exporters, as ZaiExporterDown finds them: by the port that the chart names, or in jobs of exporters. A target that never
+    came up is there too."""
     known = 'zai_exporter_build_info{cluster=~"$cluster", namespace=~"$namespace", job=~"$job"}'
-    return f"{promql.metric('up')} and on (cluster, namespace, job, container, endpoint) last_over_time({known}[$__range])"
+    named = promql.metric("up", 'endpoint="zai-metrics"')
+    return f"{named} or {promql.metric('up')} and on (cluster, namespace, job, container, endpoint) last_over_time({known}[$__range])"
 
 
 def exporters_down() -> str:
@@ -103,7 +105,8 @@ def tiles():
             kit.stat_panel(
                 4,
                 "No log file",
-                "Exporters that follow no file at all: a wrong path, or an application that has not written yet.",
+                "Exporters that follow no file at all: a wrong path, or an application that has not written yet. A node without a Pod "
+                "of the namespaces that a DaemonSet is narrowed to is no fault.",
                 Query(f"count({own('files_followed')} == 0) or 0 * count({own('files_followed')})"),
                 unit="none",
                 decimals=0,
@@ -127,9 +130,9 @@ def tiles():
             3,
             kit.stat_panel(
                 6,
-                "Given up",
-                "Bytes of files that went away before they were read, in the range shown. Failures in them are "
-                "not counted.",
+                "Unfinished",
+                "Bytes of last lines that were never finished, in files that were closed in the range shown. A failure in "
+                "them is not counted.",
                 Query(in_range("abandoned_bytes_total")),
                 unit="bytes",
                 steps=good_at_zero,
@@ -321,12 +324,12 @@ def files():
             kit.graph(
                 32,
                 "What was not read as it should",
-                "Failed reads, bytes of files that went away before they were read (on the right), lines cut for their length, lines "
+                "Failed reads, bytes of last lines that were never finished (on the right), lines cut for their length, lines "
                 "that look like a failure of the API and were not recognised, and label values folded into one for their "
                 "number; about, per step of the graph.",
                 [
                     Query(events("read_errors_total"), "read errors"),
-                    Query(events("abandoned_bytes_total"), "given up"),
+                    Query(events("abandoned_bytes_total"), "unfinished"),
                     Query(events("lines_too_long_total"), "too long"),
                     Query(events("unrecognised_lookalikes_total"), "not recognised"),
                     Query(events("label_values_folded_total") + " or vector(0)", "folded"),
@@ -334,7 +337,7 @@ def files():
                 unit="none",
                 decimals=0,
                 soft_maximum=1,
-                overrides=(("given up", on_the_right("bytes")), ("folded", kit.fixed_colour(kit.GREY))),
+                overrides=(("unfinished", on_the_right("bytes")), ("folded", kit.fixed_colour(kit.GREY))),
             ),
         ),
     ]

@@ -21,6 +21,8 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 from . import promql
 
 TAG = "zai"
+# Of the boards on calls, beside the tag of all.
+CALLS = "zai-calls"
 DATASOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
 # The same words as the default of `alerts.runbookBaseUrl` in the chart, so that one replacement sets both.
@@ -386,6 +388,37 @@ def runbooks_variable():
     return dashboard.ConstantVariable("runbooks").value(RUNBOOKS)
 
 
+def to_board(uid: str, title: str):
+    """A link to the exporter board, or from it: keeps all that is chosen but the namespace.
+
+    Where one exporter reads the logs of many Pods, as in a DaemonSet, the namespace of calls is that of the application and the
+    namespace of the exporter's own metrics is its own: what is chosen on the one board selects nothing on the other.
+    """
+    kept = ["datasource", *(label for label in promql.TARGET if label != "namespace")]
+    return (
+        dashboard.DashboardLink(title)
+        .type(model.DashboardLinkType.LINK)
+        .url(f"/d/{uid}?" + "&".join(f"${{{name}:queryparam}}" for name in kept))
+        .icon("dashboard")
+        .keep_time(True)
+    )
+
+
+def links(uid: str):
+    if uid == "zai-exporter":
+        return [to_board("zai-overview", "Overview"), to_board("zai-errors", "Errors")]
+    return [
+        dashboard.DashboardLink("Z.ai API")
+        .type(model.DashboardLinkType.DASHBOARDS)
+        .tags([TAG, CALLS])
+        .icon("external link")
+        .as_dropdown(True)
+        .include_vars(True)
+        .keep_time(True),
+        to_board("zai-exporter", "Exporter"),
+    ]
+
+
 Row = tuple[int, list[tuple[int, object]]]
 
 
@@ -397,7 +430,7 @@ def board(
         dashboard.Dashboard(title)
         .uid(uid)
         .description(description)
-        .tags([TAG])
+        .tags([TAG] if uid == "zai-exporter" else [TAG, CALLS])
         .readonly()
         .tooltip(model.DashboardCursorSync.CROSSHAIR)
         .refresh("30s")
@@ -405,17 +438,7 @@ def board(
         .timezone("browser")
         .variables([*variables(series), *extra_variables])
         .annotations([firing_alerts()])
-        .links(
-            [
-                dashboard.DashboardLink("Z.ai API")
-                .type(model.DashboardLinkType.DASHBOARDS)
-                .tags([TAG])
-                .icon("external link")
-                .as_dropdown(True)
-                .include_vars(True)
-                .keep_time(True)
-            ]
-        )
+        .links(links(uid))
     )
     y = 0
     for section, (heading, lines) in enumerate(rows):

@@ -190,15 +190,25 @@ def uneditable(board: dict) -> Iterator[str]:
 def identity(board: dict) -> Iterator[str]:
     if not re.fullmatch(r"zai-\w+", board["uid"]) or "id" in board:
         yield f"needs a fixed uid and no id: {board['uid']}"
-    if board.get("tags") != ["zai"] or board.get("graphTooltip") != 1 or board.get("refresh") != "30s":
+    if board.get("tags", [])[:1] != ["zai"] or board.get("graphTooltip") != 1 or board.get("refresh") != "30s":
         yield "has not the tag, tooltip and refresh of the other boards"
     if not 39 <= board["schemaVersion"] <= 41:
         yield f"schemaVersion {board['schemaVersion']} is not one that Grafana 10 to 13 all read"
     for link in board["links"]:
-        if not (link["asDropdown"] and link["includeVars"] and link["keepTime"] and link["tags"] == ["zai"]):
+        among_calls = link["asDropdown"] and link["includeVars"] and link["tags"] == ["zai", "zai-calls"] == board["tags"]
+        if not link["keepTime"] or not (among_calls or between_kinds(board, link)):
             yield "has a link that does not keep what is chosen"
     if not board["links"]:
         yield "has no link to the other boards"
+
+
+def between_kinds(board: dict, link: dict) -> bool:
+    """Whether a link leads from a board on calls to that of the exporter or back, and keeps all but the namespace, which may be that
+    of the application on the one and the exporter's on the other."""
+    uid, _, query = link.get("url", "").removeprefix("/d/").partition("?")
+    kept = ["datasource", "cluster", "job", "instance"]
+    crosses = (uid == "zai-exporter") != (board["uid"] == "zai-exporter") and uid in ("zai-overview", "zai-errors", "zai-exporter")
+    return crosses and not link["includeVars"] and query.split("&") == [f"${{{name}:queryparam}}" for name in kept]
 
 
 def layout(board: dict) -> Iterator[str]:

@@ -7,8 +7,8 @@ import promql_parser
 import pytest
 from board_files import UIDS, expressions, load
 
-# Prometheus itself adds these to what it scrapes, or makes them of the rules.
-OF_PROMETHEUS = {"up": set(), "ALERTS": {"alertname", "alertstate", "severity", "pod", "instance"}}
+# Prometheus itself adds these to what it scrapes, or makes them of the rules. Its operator calls the port of a target `endpoint`.
+OF_PROMETHEUS = {"up": {"endpoint"}, "ALERTS": {"alertname", "alertstate", "severity", "pod", "instance"}}
 OF_TARGETS = {"cluster", "namespace", "job", "instance", "pod"}
 # Made by label_replace in the expressions themselves.
 MADE = {"seen_as", "part", "why", "name"}

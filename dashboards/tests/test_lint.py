@@ -66,6 +66,10 @@ BREAKAGES = [
     (lint.identity, lambda board: board.update(id=3)),
     (lint.identity, lambda board: board.update(tags=[])),
     (lint.identity, lambda board: board.update(links=[])),
+    # In a DaemonSet the namespaces of calls and those of exporters are not the same.
+    (lint.identity, lambda board: board["links"][-1].update(includeVars=True)),
+    (lint.identity, lambda board: board["links"][-1].update(url=board["links"][-1]["url"] + "&${namespace:queryparam}")),
+    (lint.identity, lambda board: board["links"][0].update(tags=["zai"])),
     (lint.identity, lambda board: board.update(schemaVersion=16)),
     (lint.layout, lambda board: first_panel(board).update(id=board["panels"][0]["id"])),
     (lint.layout, lambda board: first_panel(board)["gridPos"].update(y=0)),
