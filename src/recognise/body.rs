@@ -36,31 +36,35 @@ const OBJECT: usize = 2_048;
 /// How long a message may be that is read as a whole.
 const MESSAGE: usize = 16 * 1024;
 
-/// Calls `found` for every code in `view`. `in_error_object` says that an error object was opened on a line before.
-pub fn codes<'a>(view: &'a [u8], in_error_object: bool, mut found: impl FnMut(Coded<'a>)) {
+/// The codes in `view`, each found when it is asked for. `in_error_object` says that an error object was opened on a line before.
+pub fn codes(view: &[u8], in_error_object: bool) -> impl Iterator<Item = Coded<'_>> {
     let within = in_error_object.then(|| view.iter().position(|b| !b.is_ascii_whitespace()).unwrap_or(view.len()));
-    for at in find::ODE.find_iter(view) {
-        let key = at.checked_sub(1).map(|k| &view[k..at + 3]);
-        if !matches!(key, Some(b"code" | b"Code")) {
-            continue;
-        }
-        if let Some(code) = value::code(&view[at + 3..])
-            && let Some(coded) = coded(view, at - 1, at + 3, code, within)
-        {
-            found(coded);
-        }
+    let codes = find::ODE.find_iter(view).filter_map(move |at| keyed(view, at, within));
+    codes.chain(find::TYPE.find_iter(view).filter_map(move |at| typed(view, at, within)))
+}
+
+/// The code behind the key `code` or `Code`, of which `ode` stands at `at`.
+fn keyed(view: &[u8], at: usize, within: Option<usize>) -> Option<Coded<'_>> {
+    let start = at.checked_sub(1).filter(|start| matches!(view[*start], b'c' | b'C'))?;
+    let code = value::code(&view[at + 3..])?;
+    coded(view, start, at + 3, code, within)
+}
+
+/// The code behind the key `type` at `at`.
+fn typed(view: &[u8], at: usize, within: Option<usize>) -> Option<Coded<'_>> {
+    let code = value::code(&view[at + 4..]).filter(|c| c.quoted && c.number >= 1_000)?;
+    if !key_starts(view, at) {
+        return None;
     }
-    for at in find::TYPE.find_iter(view) {
-        let Some(code) = value::code(&view[at + 4..]).filter(|c| c.quoted && c.number >= 1_000) else {
-            continue;
-        };
-        let object = Object::around(view, at, within);
-        if object.kind == Kind::Error && key_starts(view, at) {
-            let end = at + 4 + code.len;
-            let message = message(view, &object, at, end);
-            found(Coded { number: code.number, form: Form::ErrorType, message, start: object.outer, end });
-        }
-    }
+    let object = Object::around(view, at, within);
+    let end = at + 4 + code.len;
+    (object.kind == Kind::Error).then(|| Coded {
+        number: code.number,
+        form: Form::ErrorType,
+        message: message(view, &object, at, end),
+        start: object.outer,
+        end,
+    })
 }
 
 fn coded(view: &[u8], at: usize, key_end: usize, code: Code, within: Option<usize>) -> Option<Coded<'_>> {
@@ -242,25 +246,25 @@ pub fn inner_text(message: &[u8]) -> &[u8] {
     inner.unwrap_or(message)
 }
 
-/// Codes in brackets: `[1302][message][request id]`.
-pub fn brackets<'a>(view: &'a [u8], mut found: impl FnMut(Coded<'a>, Option<&'a [u8]>)) {
-    for at in memchr::memchr_iter(b'[', view) {
-        let Some((number, len)) = value::number(&view[at + 1..]).filter(|(n, _)| *n >= 1_000) else {
-            continue;
-        };
-        let end = at + 1 + len;
-        if !view[end..].starts_with(b"][") {
-            continue;
-        }
-        let rest = &view[end + 2..view.len().min(end + 2 + MESSAGE)];
-        let close = memchr::memchr(b']', rest);
-        let text = &rest[..close.unwrap_or(rest.len())];
-        let message = Message { text, whole: close.is_some() };
-        let id = close
-            .and_then(|c| rest[c + 1..].strip_prefix(b"["))
-            .map(|id| &id[..memchr::memchr(b']', id).unwrap_or(id.len())]);
-        found(Coded { number, form: Form::Bracket, message: Some(message), start: at, end }, id);
+/// Codes in brackets, and what stands in the third: `[1302][message][request id]`.
+pub fn brackets(view: &[u8]) -> impl Iterator<Item = (Coded<'_>, Option<&[u8]>)> {
+    memchr::memchr_iter(b'[', view).filter_map(|at| bracketed(view, at))
+}
+
+fn bracketed(view: &[u8], at: usize) -> Option<(Coded<'_>, Option<&[u8]>)> {
+    let (number, len) = value::number(&view[at + 1..]).filter(|(n, _)| *n >= 1_000)?;
+    let end = at + 1 + len;
+    if !view[end..].starts_with(b"][") {
+        return None;
     }
+    let rest = &view[end + 2..view.len().min(end + 2 + MESSAGE)];
+    let close = memchr::memchr(b']', rest);
+    let text = &rest[..close.unwrap_or(rest.len())];
+    let message = Message { text, whole: close.is_some() };
+    let id = close
+        .and_then(|c| rest[c + 1..].strip_prefix(b"["))
+        .map(|id| &id[..memchr::memchr(b']', id).unwrap_or(id.len())]);
+    Some((Coded { number, form: Form::Bracket, message: Some(message), start: at, end }, id))
 }
 
 #[cfg(test)]
@@ -268,11 +272,9 @@ mod tests {
     use super::*;
 
     fn all(view: &str) -> Vec<(u32, Form, Option<String>)> {
-        let mut out = Vec::new();
-        let text = |m: Option<Message<'_>>| m.map(|m| String::from_utf8_lossy(m.text).into_owned());
-        codes(view.as_bytes(), false, |c| out.push((c.number, c.form, text(c.message))));
-        brackets(view.as_bytes(), |c, _| out.push((c.number, c.form, text(c.message))));
-        out
+        let text = |m: Message<'_>| String::from_utf8_lossy(m.text).into_owned();
+        let found = codes(view.as_bytes(), false).chain(brackets(view.as_bytes()).map(|(coded, _)| coded));
+        found.map(|c| (c.number, c.form, c.message.map(text))).collect()
     }
 
     fn one(view: &str) -> (u32, Form, Option<String>) {
@@ -333,8 +335,7 @@ mod tests {
 
     #[test]
     fn a_cut_message_is_known_as_cut() {
-        let mut whole = None;
-        codes(br#"{"error":{"code":"1302","message":"Rate lim... [x]"#, false, |c| whole = c.message.map(|m| m.whole));
-        assert_eq!(whole, Some(false));
+        let code = codes(br#"{"error":{"code":"1302","message":"Rate lim... [x]"#, false).next();
+        assert_eq!(code.and_then(|c| c.message).map(|m| m.whole), Some(false));
     }
 }

@@ -178,7 +178,7 @@ const VENDOR: &[&str] = &[
 ];
 
 /// Names that make it likely.
-const HINTS: &[&str] = &["glm-", "glm_", "zai", "api error", "providercode", "glm"];
+const HINTS: &[&str] = &["zai", "api error", "providercode", "glm"];
 
 /// Other vendors whose errors have the same shapes. Names of client libraries (`openai.`, `anthropic.`) say nothing.
 const OTHERS: &[&str] = &[

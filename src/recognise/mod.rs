@@ -38,11 +38,12 @@ use self::http::By;
 pub use self::needles::{Cursor, Needles};
 use self::prompt::Prompts;
 use self::sdk::Lost;
+use self::shape::Printed;
 pub use self::shape::Shape;
 use self::text::Texts;
 use self::view::Seen;
 pub use self::view::View;
-use self::weigh::Verdict;
+use self::weigh::{Said, Verdict};
 use crate::catalogue::{Agreement, Catalogue, Condition};
 
 /// The API's own hosts; the configuration adds more.
@@ -181,6 +182,8 @@ impl Recogniser {
             requested,
             below: requested.filter(|_| !marks.foreign()).and_then(|n| http::answer_below(view, n)),
             line,
+            printed: Printed::new(view),
+            layer: OnceCell::new(),
             // What has a time of its own is another record.
             is_cause: context.is_cause(number) && time::of(line, &self.zone).is_none(),
             names_host: OnceCell::new(),
@@ -213,10 +216,16 @@ impl Recogniser {
     }
 }
 
-/// How many backslashes stand before the quote of the first key `code`: the depth of what it is escaped in.
-fn escapes(line: &[u8]) -> usize {
-    let key = find::QUOTED_CODE.find(line);
-    key.map_or(0, |at| line[..at].iter().rev().take_while(|b| **b == b'\\').count())
+/// A failure that a line tells of. Whether it is the first of its kind decides whether its shape and its message's hash are looked for.
+struct Found<'a> {
+    identity: Identity,
+    source: Source,
+    status: Option<u32>,
+    message: Option<Said<'a>>,
+    request: Option<u64>,
+    /// Where it starts in the line.
+    start: usize,
+    form: Form,
 }
 
 /// One line being read.
@@ -232,6 +241,9 @@ struct Reading<'a> {
     below: Option<http::Answer>,
     /// As it was printed, with its escapes.
     line: &'a [u8],
+    printed: Printed<'a>,
+    /// How deep it is escaped, and whether it is a cause.
+    layer: OnceCell<usize>,
     /// Whether a line above announced it as the cause.
     is_cause: bool,
     /// Whether the line names a host that answers calls.
@@ -242,7 +254,7 @@ struct Reading<'a> {
     failing: OnceCell<Option<usize>>,
 }
 
-impl Reading<'_> {
+impl<'a> Reading<'a> {
     /// The most specific identity wins: codes, then texts, then HTTP, then what is left of an SDK's exception.
     /// Returns whether the line showed an answer or a failure.
     fn signals(&self, tell: &mut dyn FnMut(Signal)) -> bool {
@@ -253,7 +265,7 @@ impl Reading<'_> {
         let mut taken: Vec<Failure> = Vec::new();
         let answer = self.names_host().then(|| http::answer(self.view)).flatten().or(self.below);
         self.coded(&mut |verdict| match verdict {
-            Verdict::Taken(failure) => add(&mut taken, failure),
+            Verdict::Taken(found) => self.add(&mut taken, &found),
             Verdict::LooksAlike => look_alike = true,
             Verdict::Quoted => (look_alike, quoted) = (true, true),
             Verdict::Nothing => {}
@@ -286,7 +298,7 @@ impl Reading<'_> {
         }
         if !self.marks.foreign() {
             finish::reasons(self.view, |reason, at| {
-                tell(Signal::Finish(reason, shape::of(self.view, at, Form::Field)));
+                tell(Signal::Finish(reason, self.printed.shape(at, Form::Field)));
             });
         }
         answered
@@ -295,8 +307,8 @@ impl Reading<'_> {
     /// The shape of the line up to `start`. A body that is escaped within another text was printed by another layer than the body itself, and
     /// so was what is printed again as a cause.
     fn shape(&self, start: usize, form: Form) -> Shape {
-        let layer = escapes(self.line) + if self.is_cause { CAUSE } else { 0 };
-        shape::of(self.view, start, form).by(layer)
+        let layer = || escapes(self.line) + if self.is_cause { CAUSE } else { 0 };
+        self.printed.shape(start, form).by(*self.layer.get_or_init(layer))
     }
 
     /// Whether the line names a host that answers calls.
@@ -305,25 +317,21 @@ impl Reading<'_> {
         possible && *self.names_host.get_or_init(|| self.recogniser.names_host(self.view))
     }
 
-    fn coded(&self, verdict: &mut dyn FnMut(Verdict)) {
+    fn coded(&self, verdict: &mut dyn FnMut(Verdict<'a>)) {
         let requests: Vec<(usize, u64)> = request_id::all(self.view).collect();
         // Of several the one behind it is its own.
         let request_of = |coded: &Coded<'_>| {
             let own = requests.iter().find(|(at, _)| *at > coded.end).or_else(|| requests.last());
             own.map(|(_, id)| *id)
         };
-        let mut left = CODES;
-        let mut weigh = |coded: Coded<'_>, request| {
-            if left > 0 {
-                left -= 1;
-                verdict(self.weigh(coded, request));
-            }
-        };
-        body::codes(self.view, self.in_error_object, |coded| weigh(coded, request_of(&coded)));
-        body::brackets(self.view, |coded, id| {
+        let codes = body::codes(self.view, self.in_error_object).map(|coded| (coded, request_of(&coded)));
+        let brackets = body::brackets(self.view).map(|(coded, id)| {
             let id = id.filter(|id| request_id::is_vendors(id)).map(xxh3_64);
-            weigh(coded, id.or_else(|| request_of(&coded)));
+            (coded, id.or_else(|| request_of(&coded)))
         });
+        for (coded, request) in codes.chain(brackets).take(CODES) {
+            verdict(self.weigh(coded, request));
+        }
     }
 
     /// What texts alone tell: those that identify a row, or all if the line is the API's. Others are guesses, and only where a status that
@@ -358,8 +366,8 @@ impl Reading<'_> {
             };
             let all_is_said = || !self.marks.foreign() && text::is_sdk_message(self.view, &found);
             let source = if documented && (likely || all_is_said()) { Source::Told } else { source };
-            let shape = self.shape(found.start, Form::Text);
-            add(taken, Failure { identity, source, status, shape, message: None, request: None, head: None });
+            let (start, form) = (found.start, Form::Text);
+            self.add(taken, &Found { identity, source, status, message: None, request: None, start, form });
         }
     }
 
@@ -378,6 +386,30 @@ impl Reading<'_> {
         }
     }
 
+    /// One line tells of one failure of a kind, however often it repeats it; request ids tell several apart.
+    fn add(&self, taken: &mut Vec<Failure>, new: &Found<'_>) {
+        let message = || new.message.as_ref().and_then(Said::hash);
+        let same = |old: &&mut Failure| {
+            old.identity == new.identity && old.request.zip(new.request).is_none_or(|(old, new)| old == new)
+        };
+        match taken.iter_mut().find(same) {
+            Some(old) => {
+                old.message = old.message.or_else(message);
+                old.request = old.request.or(new.request);
+                old.status = old.status.or(new.status);
+            }
+            None => taken.push(Failure {
+                identity: new.identity,
+                source: new.source,
+                status: new.status,
+                shape: self.shape(new.start, new.form),
+                message: message(),
+                request: new.request,
+                head: None,
+            }),
+        }
+    }
+
     /// A failure without code and text: its shape is that of the whole line.
     fn bare(&self, identity: Identity, source: Source, status: Option<u32>) -> Failure {
         let shape = self.shape(self.view.len(), Form::Field);
@@ -385,19 +417,10 @@ impl Reading<'_> {
     }
 }
 
-/// One line tells of one failure of a kind, however often it repeats it; request ids tell several apart.
-fn add(taken: &mut Vec<Failure>, new: Failure) {
-    let same = |old: &&mut Failure| {
-        old.identity == new.identity && old.request.zip(new.request).is_none_or(|(old, new)| old == new)
-    };
-    match taken.iter_mut().find(same) {
-        Some(old) => {
-            old.message = old.message.or(new.message);
-            old.request = old.request.or(new.request);
-            old.status = old.status.or(new.status);
-        }
-        None => taken.push(new),
-    }
+/// How many backslashes stand before the quote of the first key `code`: the depth of what it is escaped in.
+fn escapes(line: &[u8]) -> usize {
+    let key = find::QUOTED_CODE.find(line);
+    key.map_or(0, |at| line[..at].iter().rev().take_while(|b| **b == b'\\').count())
 }
 
 #[cfg(test)]

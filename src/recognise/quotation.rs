@@ -5,8 +5,8 @@ use super::{Reading, evidence, find};
 
 impl Reading<'_> {
     /// Whether a body stands within a sentence: words follow it, and none before it speaks of a failure.
-    pub(super) fn is_quotation(&self, coded: &Coded<'_>) -> bool {
-        let Some(after) = behind_body(&self.view[coded.end..]) else { return false };
+    pub(super) fn is_quotation(&self, coded: &Coded<'_>, behind: Option<&[u8]>) -> bool {
+        let Some(after) = behind else { return false };
         let after = after.trim_ascii_start();
         let words = after.first().is_some_and(|b| b.is_ascii_alphabetic() || b == &b'?' || *b >= 0xE3);
         let failing = || *self.failing.get_or_init(|| evidence::first_word_of_failure(self.view));
@@ -15,11 +15,11 @@ impl Reading<'_> {
 
     /// Whether a body shows what errors look like: the value of an `example`, with `...` for a message, in backticks within a
     /// sentence, or in a question.
-    pub(super) fn is_example(&self, coded: &Coded<'_>) -> bool {
+    pub(super) fn is_example(&self, coded: &Coded<'_>, behind: Option<&[u8]>) -> bool {
         let (before, after) = (&self.view[..coded.start], &self.view[coded.end..]);
         let dots = |m: Message<'_>| matches!(m.text, b"..." | b"\xE2\x80\xA6");
         let shown = coded.message.is_some_and(dots) || is_value_of_example(before) || in_backticks(before, after);
-        shown || is_asked(after) || is_prompt(self.view)
+        shown || behind.is_some_and(is_asked) || is_prompt(self.view)
     }
 }
 
@@ -39,14 +39,13 @@ fn in_backticks(before: &[u8], after: &[u8]) -> bool {
 }
 
 /// What follows a body, of which `after` is what stands behind its code.
-fn behind_body(after: &[u8]) -> Option<&[u8]> {
+pub fn behind_body(after: &[u8]) -> Option<&[u8]> {
     let rest = &after[memchr::memchr(b'}', after)?..];
     Some(&rest[rest.iter().take_while(|b| **b == b'}').count()..])
 }
 
-/// Whether a Chinese question follows the body in the same text: a program that logs a failure asks nothing.
-fn is_asked(after: &[u8]) -> bool {
-    let Some(text) = behind_body(after) else { return false };
+/// Whether a Chinese question follows a body, before `text`, in the same text: a program that logs a failure asks nothing.
+fn is_asked(text: &[u8]) -> bool {
     if text.is_ascii() {
         return false;
     }

@@ -1,5 +1,7 @@
 //! Which layer printed a line: its text up to the error, without what changes from call to call.
 
+use std::cell::OnceCell;
+
 use serde::{Deserialize, Serialize};
 
 use super::evidence::Form;
@@ -77,19 +79,50 @@ impl Shape {
     }
 }
 
-/// The shape of a line whose error starts at `start` and is written as `form`.
-pub fn of(view: &[u8], start: usize, form: Form) -> Shape {
-    let start = start.min(view.len());
-    let head = &view[..start.min(HEAD)];
-    let mut kept = Kept::new(form as u8);
+/// A line, as it is looked at for shapes: a line of hundreds of errors is searched once for what it says behind them.
+pub struct Printed<'a> {
+    view: &'a [u8],
+    last: OnceCell<[Option<usize>; 2]>,
+}
+
+impl<'a> Printed<'a> {
+    /// A line that nothing was asked of yet.
+    pub const fn new(view: &'a [u8]) -> Self {
+        Self { view, last: OnceCell::new() }
+    }
+
+    /// The shape of the line if its error starts at `start` and is written as `form`.
+    pub fn shape(&self, start: usize, form: Form) -> Shape {
+        let start = start.min(self.view.len());
+        let mut kept = Kept::new(form as u8);
+        before(&self.view[..start.min(HEAD)], &mut kept);
+        if self.view.first() == Some(&b'{') {
+            self.statement_behind(start, &mut kept);
+        }
+        Shape { frame: kept.frame.0, words: kept.words }
+    }
+
+    /// What a structured line says behind its error.
+    fn statement_behind(&self, start: usize, kept: &mut Kept) {
+        let last = self.last.get_or_init(|| LAST.map(|key| memchr::memmem::rfind(self.view, key)));
+        let value = |(at, key): (&Option<usize>, &[u8])| {
+            let behind = &self.view[at.filter(|at| *at >= start)? + key.len()..];
+            let value = behind[..behind.len().min(HEAD)].trim_ascii_start().strip_prefix(b"\"")?;
+            Some(&value[..memchr::memchr(b'"', value)?])
+        };
+        last.iter().zip(LAST).filter_map(value).for_each(|value| statement(value, kept));
+    }
+}
+
+/// What stands before an error.
+fn before(head: &[u8], kept: &mut Kept) {
     // Indentation is part of a shape, the width of a gap within a line is not.
     let indented_to = head.iter().take_while(|b| **b == b' ').count();
     let mut i = 0;
     while i < head.len() {
         i += match head[i] {
-            b'[' => bracketed(head, i, b']', &mut kept),
-            b'(' => bracketed(head, i, b')', &mut kept),
-            b'"' | b'\'' => quoted(head, i, &mut kept),
+            open @ (b'[' | b'(') => bracketed(head, i, open, kept),
+            b'"' | b'\'' => quoted(head, i, kept),
             b'=' => {
                 kept.push(b'=');
                 1 + word(&head[i + 1..]).0
@@ -112,10 +145,6 @@ pub fn of(view: &[u8], start: usize, form: Form) -> Shape {
     if gap > 1 && indented_to + gap < head.len() {
         kept.frame.mix(gap as u64);
     }
-    if view.first() == Some(&b'{') {
-        statement_behind(&view[start..], &mut kept);
-    }
-    Shape { frame: kept.frame.0, words: kept.words }
 }
 
 /// How many spaces stand before the key of an object's member that ends a head, with or without the beginning of its value:
@@ -163,13 +192,15 @@ struct Kept {
     frame: Hash,
     words: [u8; WORDS],
     count: usize,
+    /// Whether no bracket closes any more, round and square ones.
+    open: [bool; 2],
 }
 
 impl Kept {
     fn new(form: u8) -> Self {
         let mut frame = Hash::new();
         frame.push(form);
-        Self { frame, words: [0; WORDS], count: 0 }
+        Self { frame, words: [0; WORDS], count: 0, open: [false; 2] }
     }
 
     fn push(&mut self, byte: u8) {
@@ -292,17 +323,12 @@ fn word(text: &[u8]) -> (usize, bool) {
 }
 
 /// `[worker-3]`, `(channel 7)`: only that it is there.
-fn bracketed(head: &[u8], at: usize, close: u8, kept: &mut Kept) -> usize {
-    match memchr::memchr(close, &head[at..]) {
-        Some(len) => {
-            kept.push(close);
-            len + 1
-        }
-        None => {
-            kept.push(head[at]);
-            1
-        }
-    }
+fn bracketed(head: &[u8], at: usize, open: u8, kept: &mut Kept) -> usize {
+    let (close, never) = if open == b'(' { (b')', 0) } else { (b']', 1) };
+    let closed = if kept.open[never] { None } else { memchr::memchr(close, &head[at..]) };
+    kept.open[never] = closed.is_none();
+    kept.push(if closed.is_some() { close } else { open });
+    closed.map_or(1, |len| len + 1)
 }
 
 /// A quoted text: its words where it is a key, otherwise only that it is there.
@@ -332,15 +358,6 @@ const STATEMENTS: [&[u8]; 7] =
 /// Those which loggers print last, and errors do not hold.
 const LAST: [&[u8]; 2] = [b"\"msg\":", b"\"event\":"];
 
-/// What a structured line says behind its error.
-fn statement_behind(behind: &[u8], kept: &mut Kept) {
-    let value = |key: &&[u8]| {
-        let value = behind[memchr::memmem::rfind(behind, key)? + key.len()..].trim_ascii_start().strip_prefix(b"\"")?;
-        Some(&value[..memchr::memchr(b'"', value)?])
-    };
-    LAST.iter().filter_map(value).for_each(|value| statement(value, kept));
-}
-
 /// Whether `before` ends with such a key.
 fn tells_the_statement(before: &[u8]) -> bool {
     let key = before.trim_ascii_end().strip_suffix(b":").map(<[u8]>::trim_ascii_end);
@@ -364,7 +381,7 @@ mod tests {
     use super::*;
 
     fn shape(line: &str) -> Shape {
-        of(line.as_bytes(), line.find("{}").unwrap_or(line.len()), Form::Object)
+        Printed::new(line.as_bytes()).shape(line.find("{}").unwrap_or(line.len()), Form::Object)
     }
 
     fn same(a: &str, b: &str) -> bool {

@@ -10,6 +10,9 @@ use crate::catalogue::{Catalogue, Category, Row, Wording, normalise, normalise_m
 /// How much of a line around a hit is compared with the wording, in bytes.
 const AROUND: Range<usize> = 512..1_536;
 
+/// How much of a line behind a hit is normalised at once.
+const WINDOW: usize = 4 * AROUND.end;
+
 /// In how much of a message another code's text is looked for: a line may hold hundreds of messages.
 const FIRST_PART: usize = 512;
 
@@ -85,10 +88,14 @@ impl Texts {
 
     /// The texts in `view` that stand where a client prints a message. `weak` asks for those too that others print.
     pub fn find(&self, view: &[u8], weak: bool) -> Vec<Found> {
-        let mut found: Vec<Found> = self.all(view, weak).filter(|f| is_message(view, f.start)).collect();
-        // Of texts at one place the longest is meant: 1312's begins with 1305's.
-        found.sort_by_key(|f| (f.start, std::cmp::Reverse(f.len)));
-        found.dedup_by_key(|f| f.start);
+        meant(self.messages(view, weak))
+    }
+
+    /// The same, with several at one place.
+    pub fn messages(&self, view: &[u8], weak: bool) -> Vec<Found> {
+        let mut found = Vec::new();
+        self.all(view, weak, |text| found.push(text));
+        found.retain(|f| is_message(view, f.start));
         found
     }
 
@@ -99,19 +106,33 @@ impl Texts {
     }
 
     /// The rows whose texts `view` holds: identifying ones anywhere, others where a client prints a message.
-    pub fn rows<'a>(&'a self, view: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
-        self.all(view, true).filter(|f| f.strong || is_message(view, f.start)).map(|f| f.row)
+    pub fn rows(&self, view: &[u8], mut tell: impl FnMut(usize)) {
+        self.all(view, true, |found| {
+            if found.strong || is_message(view, found.start) {
+                tell(found.row);
+            }
+        });
     }
 
-    fn all<'a>(&'a self, view: &'a [u8], weak: bool) -> impl Iterator<Item = Found> + 'a {
-        self.anchors.find_overlapping_iter(view).flat_map(move |hit| {
-            let entries = self.entries[hit.pattern().as_usize()].iter().filter(move |e| e.strong || weak);
-            entries.filter_map(move |entry| {
-                let (start, len) = whole(view, hit.start(), &entry.wording)?;
-                Some(Found { row: entry.row, strong: entry.strong, start, len })
-            })
-        })
+    fn all(&self, view: &[u8], weak: bool, mut tell: impl FnMut(Found)) {
+        let mut window = Window::default();
+        for hit in self.anchors.find_overlapping_iter(view) {
+            let mut around = None;
+            for entry in self.entries[hit.pattern().as_usize()].iter().filter(|e| e.strong || weak) {
+                let around = around.get_or_insert_with(|| window.around(view, hit.start()));
+                if let Some((start, len)) = window.whole(view, around, &entry.wording) {
+                    tell(Found { row: entry.row, strong: entry.strong, start, len });
+                }
+            }
+        }
     }
+}
+
+/// Of texts at one place the longest is meant: 1312's begins with 1305's.
+pub fn meant(mut found: Vec<Found>) -> Vec<Found> {
+    found.sort_by_key(|f| (f.start, std::cmp::Reverse(f.len)));
+    found.dedup_by_key(|f| f.start);
+    found
 }
 
 /// The longest run of a text that no client changes: words with single spaces, or CJK characters, without punctuation
@@ -142,25 +163,59 @@ fn anchor(literal: &str) -> String {
     best[usize::from(capital)..].to_string()
 }
 
-/// Where the wording whose anchor stands at `hit` starts, and its normalised length, if all of it is there.
-fn whole(view: &[u8], hit: usize, wording: &Wording) -> Option<(usize, usize)> {
-    let from = hit.saturating_sub(AROUND.start);
-    let to = view.len().min(hit + AROUND.end);
-    let (mut text, mut places) = (Vec::with_capacity(to - from), Vec::with_capacity(to - from));
-    normalise_mapped(&view[from..to], |byte, at| {
-        text.push(byte);
-        places.push(from + at);
-    });
-    let mut range = wording.find_over(&text, places.partition_point(|at| *at < hit))?;
-    // A path in the placeholder's place may hold the text's beginning: `API /api/paas does not exist`.
-    let within = |start: usize| start > 0 && (view[start - 1] == b'/' || view[start - 1].is_ascii_alphanumeric());
-    while within(places[range.start])
-        && let Some(longer) = wording.find_longer(&text, &range)
-    {
-        range = longer;
+/// A part of a line, normalised: hits stand close together in a line that is full of them.
+#[derive(Default)]
+struct Window {
+    part: Range<usize>,
+    text: Vec<u8>,
+    /// Where each byte stood in the line.
+    places: Vec<usize>,
+}
+
+/// What is compared with the wordings behind a hit: a part of a window, and where the hit stands in the window.
+struct Around {
+    part: Range<usize>,
+    hit: usize,
+}
+
+impl Window {
+    /// Moves to where what is around `hit` can be seen. Hits come in their order, or nearly so.
+    fn around(&mut self, view: &[u8], hit: usize) -> Around {
+        let from = hit.saturating_sub(AROUND.start);
+        let to = view.len().min(hit + AROUND.end);
+        if !(self.part.start <= from && to <= self.part.end) {
+            self.move_to(view, from..view.len().min(hit + WINDOW));
+        }
+        let place = |at: usize| self.places.partition_point(|place| *place < at);
+        Around { part: place(from)..place(to), hit: place(hit) }
     }
-    let start = places[range.start];
-    Some((if wording.opens_with_placeholder() { placeholder_start(view, start) } else { start }, range.len()))
+
+    fn move_to(&mut self, view: &[u8], part: Range<usize>) {
+        let Self { text, places, .. } = self;
+        text.clear();
+        places.clear();
+        normalise_mapped(&view[part.clone()], |byte, at| {
+            text.push(byte);
+            places.push(part.start + at);
+        });
+        self.part = part;
+    }
+
+    /// Where the wording whose anchor is the hit starts, and its normalised length, if all of it is there.
+    fn whole(&self, view: &[u8], around: &Around, wording: &Wording) -> Option<(usize, usize)> {
+        let text = &self.text[around.part.clone()];
+        let mut range = wording.find_over(text, around.hit - around.part.start)?;
+        let place = |range: &Range<usize>| self.places[around.part.start + range.start];
+        // A path in the placeholder's place may hold the text's beginning: `API /api/paas does not exist`.
+        let within = |start: usize| start > 0 && (view[start - 1] == b'/' || view[start - 1].is_ascii_alphanumeric());
+        while within(place(&range))
+            && let Some(longer) = wording.find_longer(text, &range)
+        {
+            range = longer;
+        }
+        let start = place(&range);
+        Some((if wording.opens_with_placeholder() { placeholder_start(view, start) } else { start }, range.len()))
+    }
 }
 
 /// Where the placeholder that ends at `end` starts: behind the last separator before it.
@@ -326,5 +381,18 @@ mod tests {
         assert!(!is_behind_code(b"\"1113:", b"\"1113:"), "the code and its message in one text");
         assert_eq!(code("INFO docs say Rate limit reached for requests means 1302"), None);
         assert_eq!(code("Error code: 429 - Rate limit reached for gpt-4o in organization"), None);
+    }
+
+    #[test]
+    fn a_window_shows_of_each_hit_what_a_look_at_the_line_would() {
+        let line = "x, ".repeat(400) + &"余额不足或无可用资源包，请充值。 ".repeat(300);
+        let wording = Wording::parse("余额不足或无可用资源包,请充值。");
+        let mut window = Window::default();
+        for (at, _) in line.match_indices("无可用资源包") {
+            let around = window.around(line.as_bytes(), at);
+            let found = window.whole(line.as_bytes(), &around, &wording);
+            assert_eq!(found.map(|(start, _)| start), Some(at - "余额不足或".len()));
+        }
+        assert!(window.text.len() <= AROUND.start + WINDOW, "{} bytes at a time", window.text.len());
     }
 }

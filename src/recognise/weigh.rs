@@ -4,40 +4,79 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::body::{self, Coded, Message};
 use super::evidence::{ENOUGH, Evidence, Form, LOOKS_ALIKE};
-use super::{Failure, Identity, Reading, Source, find, http};
+use super::quotation::behind_body;
+use super::{Found, Identity, Reading, Source, find, http};
 use crate::catalogue::{Agreement, Row, normalise};
 
 /// Of a wording a whole message that is shorter, in normalised bytes, is none.
 const SHORTEST: usize = 18;
 
+/// How much of a message is compared with wordings, in bytes: a line may hold hundreds of long ones.
+const FIRST_PART: usize = 1_024;
+
 /// A candidate that was weighed.
-pub(super) enum Verdict {
-    Taken(Failure),
+pub(super) enum Verdict<'a> {
+    Taken(Found<'a>),
     LooksAlike,
     /// It stands within a sentence, and so does its message.
     Quoted,
     Nothing,
 }
 
-impl Reading<'_> {
+/// A message beside a code, ready to be compared.
+pub(super) struct Said<'a> {
+    message: Message<'a>,
+    /// Its first part, normalised.
+    first: Vec<u8>,
+}
+
+impl<'a> Said<'a> {
+    fn of(message: Message<'a>) -> Self {
+        Self { message, first: normalise(first_part(body::inner_text(message.text))) }
+    }
+
+    /// A hash of all of it, if it is there as a whole.
+    pub(super) fn hash(&self) -> Option<u64> {
+        let all = body::inner_text(self.message.text);
+        let is_short = all.len() <= FIRST_PART;
+        self.message.whole.then(|| if is_short { xxh3_64(&self.first) } else { xxh3_64(&normalise(all)) })
+    }
+}
+
+/// The first part of a text, without a piece of a character at its end.
+fn first_part(text: &[u8]) -> &[u8] {
+    let within = |end: &usize| text.get(*end).is_some_and(|b| b & 0xC0 == 0x80);
+    let end = (0..=text.len().min(FIRST_PART)).rev().take(4).find(|end| !within(end));
+    &text[..end.unwrap_or_else(|| text.len().min(FIRST_PART))]
+}
+
+impl<'a> Reading<'a> {
     /// Weighs a code, beside which a request id may stand.
-    pub(super) fn weigh(&self, coded: Coded<'_>, request: Option<u64>) -> Verdict {
+    pub(super) fn weigh(&self, coded: Coded<'a>, request: Option<u64>) -> Verdict<'a> {
         let catalogue = &self.recogniser.catalogue;
-        let identity = self.identity(&coded);
-        let rows: Vec<&Row> = match identity {
-            Identity::Http(status, _) => catalogue.http(status).collect(),
-            Identity::Business(code) => catalogue.business(code).into_iter().collect(),
-            Identity::Unknown => Vec::new(),
+        let said = coded.message.map(Said::of);
+        let identity = self.identity(&coded, said.as_ref());
+        let (http, business);
+        let rows: &[&Row] = match identity {
+            Identity::Http(status, _) => {
+                http = catalogue.http(status).collect::<Vec<_>>();
+                &http
+            }
+            Identity::Business(code) => {
+                business = catalogue.business(code);
+                business.as_slice()
+            }
+            Identity::Unknown => &[],
         };
-        let status = http::status_before(self.view, coded.start).filter(|s| *s != coded.number || coded.start > 0);
+        let status = http::status_before(self.view, coded.start);
         let fits = |s: u32| {
             rows.is_empty() || rows.iter().any(|r| r.http.is_empty() || r.http.contains(&s)) || s == coded.number
         };
-        let said = coded.message.map(|m| (m, normalise(body::inner_text(m.text))));
-        let mut message = said.as_ref().and_then(|(m, said)| agreement(m, said, &rows));
+        let mut message = said.as_ref().and_then(|said| agreement(said, rows));
         if message.is_none() && matches!(coded.form, Form::Field | Form::Stated) && self.says(coded.number) {
             message = Some(Agreement::Whole);
         }
+        let behind = behind_body(&self.view[coded.end..]);
         let evidence = Evidence {
             form: coded.form,
             documented: !rows.is_empty(),
@@ -46,20 +85,20 @@ impl Reading<'_> {
             free_text: rows.iter().any(|r| r.free_text),
             status: status.is_some_and(fits),
             request_id: request.is_some(),
-            quoted: self.is_quotation(&coded),
+            quoted: self.is_quotation(&coded, behind),
             line: self.marks,
             context: self.known,
         };
         match evidence.weight() {
-            LOOKS_ALIKE.. if self.is_example(&coded) => Verdict::Quoted,
-            ENOUGH.. => Verdict::Taken(Failure {
+            LOOKS_ALIKE.. if self.is_example(&coded, behind) => Verdict::Quoted,
+            ENOUGH.. => Verdict::Taken(Found {
                 identity,
                 source: Source::Told,
                 status,
-                shape: self.shape(coded.start, coded.form),
-                message: said.filter(|(m, _)| m.whole).map(|(_, said)| xxh3_64(&said)),
+                message: said,
                 request,
-                head: None,
+                start: coded.start,
+                form: coded.form,
             }),
             LOOKS_ALIKE.. if evidence.quoted => Verdict::Quoted,
             LOOKS_ALIKE.. => Verdict::LooksAlike,
@@ -68,7 +107,7 @@ impl Reading<'_> {
     }
 
     /// `"code":"500"` is the basic error of the business table; any other HTTP status in its place is that status.
-    fn identity(&self, coded: &Coded<'_>) -> Identity {
+    fn identity(&self, coded: &Coded<'_>, said: Option<&Said<'_>>) -> Identity {
         let catalogue = &self.recogniser.catalogue;
         if coded.number >= 1_000 || catalogue.business(coded.number).is_some() {
             return Identity::Business(coded.number);
@@ -77,30 +116,35 @@ impl Reading<'_> {
         if let Some(row) = coded.message.and_then(|m| self.recogniser.texts.business(m.text, catalogue)) {
             return Identity::Business(row.code);
         }
-        let text = coded.message.map(|m| normalise(m.text)).unwrap_or_default();
+        let text = said.map(|said| said.first.as_slice()).unwrap_or_default();
         // "Terminal account anomaly" holds "Account anomaly": the longer text is meant.
-        let whole = |r: &&Row| {
-            let said = r.wordings.iter().chain(&r.weak).filter(|w| w.agreement(&text) == Agreement::Whole);
+        let whole = |r: &Row| {
+            let said = r.wordings.iter().chain(&r.weak).filter(|w| w.agreement(text) == Agreement::Whole);
             said.map(|w| w.text.len()).max()
         };
-        let row = catalogue.http(coded.number).filter(|r| whole(r).is_some()).max_by_key(whole);
-        Identity::Http(coded.number, row.map(|r| r.condition))
+        let row = catalogue.http(coded.number).filter_map(|r| Some((whole(r)?, r))).max_by_key(|(len, _)| *len);
+        Identity::Http(coded.number, row.map(|(_, r)| r.condition))
     }
 
     /// Whether the line prints a message of this code, wherever that stands.
     fn says(&self, code: u32) -> bool {
         let rows = self.recogniser.catalogue.rows();
-        let all = || self.recogniser.texts.rows(self.view).map(|row| rows[row].code).collect();
+        let all = || {
+            let mut codes = Vec::new();
+            self.recogniser.texts.rows(self.view, |row| codes.push(rows[row].code));
+            codes
+        };
         self.said.get_or_init(all).contains(&code)
     }
 }
 
-/// How a message, `said` when normalised, agrees with the wordings of `rows`; `None` where it is no text that could be compared.
-fn agreement(message: &Message<'_>, said: &[u8], rows: &[&Row]) -> Option<Agreement> {
+/// How a message agrees with the wordings of `rows`; `None` where it is no text that could be compared.
+fn agreement(said: &Said<'_>, rows: &[&Row]) -> Option<Agreement> {
+    let (message, printed) = (said.message, first_part(said.message.text));
     // A user interface that shortens a message says so.
-    let ellipsis = find::DOTS.find(message.text).into_iter().chain(find::ELLIPSIS.find(message.text)).min();
-    let shortened = ellipsis.map(|end| normalise(body::inner_text(&message.text[..end])));
-    let text = shortened.as_deref().unwrap_or(said);
+    let ellipsis = find::DOTS.find(printed).into_iter().chain(find::ELLIPSIS.find(printed)).min();
+    let shortened = ellipsis.map(|end| normalise(body::inner_text(&printed[..end])));
+    let text = shortened.as_deref().unwrap_or(&said.first);
     if text.len() < 2 {
         return None;
     }
@@ -111,11 +155,30 @@ fn agreement(message: &Message<'_>, said: &[u8], rows: &[&Row]) -> Option<Agreem
         return Some(Agreement::Whole);
     }
     let best = wordings().map(|w| w.agreement(text)).max().unwrap_or(Agreement::None);
-    let legible = || std::str::from_utf8(message.text).is_ok_and(|t| !t.contains('\u{FFFD}'));
+    let legible = || std::str::from_utf8(printed).is_ok_and(|t| !t.contains('\u{FFFD}'));
     let cut = !message.whole && text.len() < 12;
     // A short text that nobody cut is another's: 余额不足.
     if best == Agreement::Cut && message.whole && shortened.is_none() && text.len() < SHORTEST {
         return Some(Agreement::None);
     }
     if best == Agreement::None && (cut || !legible()) { None } else { Some(best) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_part_of_a_message_ends_with_a_character() {
+        assert_eq!(first_part(b"x"), b"x");
+        let long = "余".repeat(1_000);
+        assert_eq!(first_part(long.as_bytes()), "余".repeat(FIRST_PART / 3).as_bytes());
+        assert_eq!(first_part(&[0x80; 2_000]).len(), FIRST_PART, "what is no text is cut anywhere");
+    }
+
+    #[test]
+    fn long_messages_that_begin_alike_are_two() {
+        let hash = |end: &str| Said::of(Message { text: ("x".repeat(2_000) + end).as_bytes(), whole: true }).hash();
+        assert!(hash("a") == hash("A.") && hash("a") != hash("b"));
+    }
 }
