@@ -177,8 +177,8 @@ const VENDOR: &[&str] = &[
     "providerbusinesserror",
 ];
 
-/// Names that make it likely.
-const HINTS: &[&str] = &["zai", "api error", "providercode", "glm"];
+/// Names that make it likely. Those that begin as another does find nothing more; with them the search groups its texts better, and costs little more than half.
+const HINTS: &[&str] = &["glm-", "glm_", "zai", "api error", "providercode", "glm"];
 
 /// Other vendors whose errors have the same shapes. Names of client libraries (`openai.`, `anthropic.`) say nothing.
 const OTHERS: &[&str] = &[

@@ -1,7 +1,10 @@
 //! HTTP answers of the API that a line shows: `httpx`, SDK debug lines, exceptions with a URL, access logs.
 
+use std::sync::LazyLock;
+
 use memchr::memmem;
 
+use super::search::Search;
 use super::shape::METHODS;
 use super::{find, value};
 
@@ -30,29 +33,58 @@ const NEXT_LINES: u64 = 2;
 /// The same where the headers of both are printed.
 const HEADER_LINES: u64 = 40;
 
-/// Reason phrases (RFC 9110, section 15, and what proxies add): `429 Too Many Requests`.
-const REASONS: &[(u32, &str)] = &[
-    (200, "OK"),
-    (400, "Bad Request"),
-    (401, "Unauthorized"),
-    (402, "Payment Required"),
-    (403, "Forbidden"),
-    (404, "Not Found"),
-    (405, "Method Not Allowed"),
-    (408, "Request Timeout"),
-    (409, "Conflict"),
-    (413, "Request Entity Too Large"),
-    (413, "Payload Too Large"),
-    (413, "Content Too Large"),
-    (415, "Unsupported Media Type"),
-    (422, "Unprocessable"),
-    (429, "Too Many Requests"),
-    (500, "Internal Server Error"),
-    (502, "Bad Gateway"),
-    (503, "Service Unavailable"),
-    (503, "Service Temporarily Unavailable"),
-    (504, "Gateway Time"),
+/// Statuses with their reason phrases (RFC 9110, section 15, and what proxies add).
+const REASONS: &[&str] = &[
+    "200 OK",
+    "400 Bad Request",
+    "401 Unauthorized",
+    "402 Payment Required",
+    "403 Forbidden",
+    "404 Not Found",
+    "405 Method Not Allowed",
+    "408 Request Timeout",
+    "409 Conflict",
+    "413 Request Entity Too Large",
+    "413 Payload Too Large",
+    "413 Content Too Large",
+    "415 Unsupported Media Type",
+    "422 Unprocessable",
+    "429 Too Many Requests",
+    "500 Internal Server Error",
+    "502 Bad Gateway",
+    "503 Service Unavailable",
+    "503 Service Temporarily Unavailable",
+    "504 Gateway Time",
 ];
+
+static REASON: LazyLock<Search> = LazyLock::new(|| Search::first(REASONS));
+
+/// What is looked for in a line only where a piece of it stands there.
+const VERSION: u8 = 1;
+const PHRASE: u8 = 2;
+const KEY: u8 = 4;
+const ARROW: u8 = 8;
+const OKHTTP: u8 = 16;
+const SQUID: u8 = 32;
+
+/// Pieces of all the texts behind which a status is looked for. No text ends within a piece in such a way that another is missed.
+const PIECES: [(&str, u8); 13] = [
+    ("HTTP/", VERSION),
+    ("status", PHRASE | KEY),
+    ("Status", PHRASE | KEY),
+    ("_code", KEY),
+    ("code: ", PHRASE),
+    ("Error", PHRASE),
+    ("error '", PHRASE),
+    ("message=", PHRASE),
+    ("-> ", ARROW),
+    ("=> ", ARROW),
+    ("→ ", ARROW),
+    ("<-- ", OKHTTP),
+    ("TCP_", SQUID),
+];
+
+static PIECE: LazyLock<Search> = LazyLock::new(|| Search::first(&PIECES.map(|(piece, _)| piece)));
 
 /// Keys of a status in structured lines.
 const KEYS: [&[u8]; 9] = [
@@ -70,18 +102,20 @@ const KEYS: [&[u8]; 9] = [
 
 /// Reads the answer that a line shows which names the API's host; `view` must be such a line.
 pub fn answer(view: &[u8]) -> Option<Answer> {
-    if let Some(status) = http_version(view) {
+    let pieces = PIECE.find_iter(view).fold(0, |all, piece| all | PIECES[piece.pattern().as_usize()].1);
+    let look = |piece: u8, read: fn(&[u8]) -> Option<u32>| if pieces & piece == 0 { None } else { read(view) };
+    if let Some(status) = look(VERSION, http_version) {
         return Some(Answer { status, by: By::Transport });
     }
-    if let Some(status) = reason(view).or_else(|| client_error(view)).or_else(|| arrow(view)) {
+    if let Some(status) = reason(view).or_else(|| look(PHRASE, client_error)).or_else(|| look(ARROW, arrow)) {
         return Some(Answer { status, by: By::Derived });
     }
-    if let Some(status) = key(view) {
+    if let Some(status) = look(KEY, key) {
         let access = memmem::find(view, b"/api/").is_some();
         return Some(Answer { status, by: if access { By::Transport } else { By::Derived } });
     }
-    okhttp(view)
-        .or_else(|| squid(view))
+    look(OKHTTP, okhttp)
+        .or_else(|| look(SQUID, squid))
         .or_else(|| haproxy(view))
         .or_else(|| first(view))
         .or_else(|| behind_url(view))
@@ -122,14 +156,10 @@ fn http_version(view: &[u8]) -> Option<u32> {
     })
 }
 
-/// `429 Too Many Requests` anywhere in the line.
+/// `429 Too Many Requests` anywhere in the line; of several the least.
 fn reason(view: &[u8]) -> Option<u32> {
-    REASONS.iter().filter(|(s, _)| *s >= 400 || memmem::find(view, b"HTTP Response: ").is_some()).find_map(
-        |(status, phrase)| {
-            let text = format!("{status} {phrase}");
-            memmem::find(view, text.as_bytes()).map(|_| *status)
-        },
-    )
+    let shown = REASON.find_iter(view).filter_map(|reason| status(REASONS[reason.pattern().as_usize()].as_bytes()));
+    shown.filter(|status| *status >= 400 || memmem::find(view, b"HTTP Response: ").is_some()).min()
 }
 
 /// `429 Client Error: … for url: …` (requests), `Request failed with status code 429` (axios), `429, message='…', url=…` (aiohttp).
@@ -192,6 +222,10 @@ fn arrow(view: &[u8]) -> Option<u32> {
 
 /// The answer to a request that the line so many `lines` above names.
 pub fn answer_below(view: &[u8], lines: u64) -> Option<Answer> {
+    let headers = lines <= HEADER_LINES && view.starts_with(b"< HTTP/");
+    if lines > NEXT_LINES && !headers {
+        return None;
+    }
     // curl's `returned error: 429`, wget's `awaiting response... 429 Too Many Requests`.
     let failed = behind(view, b"returned error: ").or_else(|| behind(view, b"awaiting response... ")).and_then(status);
     // mitmproxy's `<< 429 Too Many Requests` and `<< HTTP/2.0 429 Too Many Requests`.
@@ -212,8 +246,8 @@ pub fn answer_below(view: &[u8], lines: u64) -> Option<Answer> {
         return (lines <= NEXT_LINES).then_some(Answer { status, by: By::Transport });
     }
     // `curl -v`, whose own headers stand between.
-    let status = view.starts_with(b"< HTTP/").then(|| http_version(view)).flatten().filter(|s| *s >= 200)?;
-    (lines <= HEADER_LINES).then_some(Answer { status, by: By::Transport })
+    let status = headers.then(|| http_version(view)).flatten().filter(|s| *s >= 200)?;
+    Some(Answer { status, by: By::Transport })
 }
 
 /// Whether the line names the host of a request that is over: `* Connection #0 to host api.z.ai left intact` (`curl -v`).
@@ -249,7 +283,9 @@ fn squid(view: &[u8]) -> Option<u32> {
 /// `… 0/0/12/71/84 429 312 - - ---- …`: five times, then the status (`option httplog` of `HAProxy`).
 fn haproxy(view: &[u8]) -> Option<u32> {
     let time = |t: &[u8]| !t.is_empty() && t.iter().all(|b| b.is_ascii_digit() || matches!(b, b'-' | b'+'));
-    let times = |word: &[u8]| word.split(|b| *b == b'/').count() == 5 && word.split(|b| *b == b'/').all(time);
+    let number = |word: &[u8]| word.first().is_some_and(|b| b.is_ascii_digit() || matches!(b, b'-' | b'+'));
+    let times =
+        |word: &[u8]| number(word) && word.split(|b| *b == b'/').count() == 5 && word.split(|b| *b == b'/').all(time);
     let mut words = view.split(|b| *b == b' ');
     words.find(|word| times(word))?;
     status(words.next()?)
@@ -331,6 +367,22 @@ mod tests {
         assert_eq!(of("seen https://api.z.ai/x 404 times"), None);
         assert_eq!(of("84 10.2.0.8 TCP_TUNNEL/200 512 CONNECT api.z.ai:443 - HIER_DIRECT/1.2.3.4 -"), None);
         assert_eq!(of("4 10.2.0.8 TCP_DENIED/403 512 POST https://api.z.ai/x - HIER_NONE/- -"), None);
+    }
+
+    #[test]
+    fn every_text_holds_a_piece_that_is_looked_for_first() {
+        let seen = |text: &str, what: u8| {
+            let pieces = PIECE.find_iter(text.as_bytes()).map(|piece| PIECES[piece.pattern().as_usize()].1);
+            pieces.fold(0, |all, piece| all | piece) & what != 0
+        };
+        for key in KEYS {
+            assert!(seen(&String::from_utf8_lossy(key), KEY));
+        }
+        for line in ["x: 429 Client Error", "503 Server Error", "429, message=", "response code: ", "Error: 400"] {
+            assert!(seen(line, PHRASE), "{line}");
+        }
+        assert_eq!(of("x api.z.ai 502 Bad Gateway 200 OK 429 Too Many Requests"), Some((429, By::Derived)));
+        assert_eq!(of("x api.z.ai 200 OK"), None);
     }
 
     #[test]

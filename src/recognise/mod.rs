@@ -261,20 +261,11 @@ impl<'a> Reading<'a> {
         if find::RETRYING.find(self.view).is_some() && !self.marks.foreign() {
             tell(Signal::Retry);
         }
-        let (mut look_alike, mut quoted) = (false, false);
         let mut taken: Vec<Failure> = Vec::new();
         let answer = self.names_host().then(|| http::answer(self.view)).flatten().or(self.below);
-        self.coded(&mut |verdict| match verdict {
-            Verdict::Taken(found) => self.add(&mut taken, &found),
-            Verdict::LooksAlike => look_alike = true,
-            Verdict::Quoted => (look_alike, quoted) = (true, true),
-            Verdict::Nothing => {}
-        });
+        let (look_alike, quoted) = self.coded(&mut taken);
         if taken.is_empty() && !quoted {
-            self.texts(Source::Told, &mut taken);
-        }
-        if taken.is_empty() && !quoted && !self.marks.vendor {
-            self.texts(Source::Guessed, &mut taken);
+            self.texts(&mut taken);
         }
         if let Some(success) = answer.filter(|a| a.status < 400) {
             tell(Signal::Success { status: success.status, derived: success.by == By::Derived });
@@ -317,30 +308,53 @@ impl<'a> Reading<'a> {
         possible && *self.names_host.get_or_init(|| self.recogniser.names_host(self.view))
     }
 
-    fn coded(&self, verdict: &mut dyn FnMut(Verdict<'a>)) {
+    /// What codes tell. Returns whether some looked like the API's and were not taken, and whether some were quoted.
+    fn coded(&self, taken: &mut Vec<Failure>) -> (bool, bool) {
         let requests: Vec<(usize, u64)> = request_id::all(self.view).collect();
         // Of several the one behind it is its own.
         let request_of = |coded: &Coded<'_>| {
             let own = requests.iter().find(|(at, _)| *at > coded.end).or_else(|| requests.last());
             own.map(|(_, id)| *id)
         };
-        let codes = body::codes(self.view, self.in_error_object).map(|coded| (coded, request_of(&coded)));
-        let brackets = body::brackets(self.view).map(|(coded, id)| {
-            let id = id.filter(|id| request_id::is_vendors(id)).map(xxh3_64);
-            (coded, id.or_else(|| request_of(&coded)))
-        });
-        for (coded, request) in codes.chain(brackets).take(CODES) {
-            verdict(self.weigh(coded, request));
+        let (mut look_alike, mut quoted, mut left) = (false, false, CODES);
+        let mut weigh = |coded: &Coded<'a>, request| {
+            left -= 1;
+            match self.weigh(coded, request) {
+                Verdict::Taken(found) => self.add(taken, &found),
+                Verdict::LooksAlike => look_alike = true,
+                Verdict::Quoted => (look_alike, quoted) = (true, true),
+                Verdict::Nothing => {}
+            }
+            left > 0
+        };
+        // A search goes on only for the next one: the last of so many ends it.
+        let all = body::codes(self.view, self.in_error_object).all(|coded| weigh(&coded, request_of(&coded)));
+        if all {
+            body::brackets(self.view).all(|(coded, id)| {
+                let id = id.filter(|id| request_id::is_vendors(id)).map(xxh3_64);
+                weigh(&coded, id.or_else(|| request_of(&coded)))
+            });
+        }
+        (look_alike, quoted)
+    }
+
+    /// What texts alone tell, and if that is nothing, what can be guessed by them.
+    fn texts(&self, taken: &mut Vec<Failure>) {
+        let found = self.recogniser.texts.find(self.view, true);
+        let told = found.iter().filter(|text| text.strong || self.marks.vendor).cloned().collect();
+        self.take_texts(Source::Told, told, taken);
+        if taken.is_empty() && !self.marks.vendor {
+            self.take_texts(Source::Guessed, found, taken);
         }
     }
 
     /// What texts alone tell: those that identify a row, or all if the line is the API's. Others are guesses, and only where a status that
     /// the row may have is printed before them; on a line that names the API's models, and with a documented status, they tell as well.
-    fn texts(&self, source: Source, taken: &mut Vec<Failure>) {
+    fn take_texts(&self, source: Source, found: Vec<text::Found>, taken: &mut Vec<Failure>) {
         let catalogue = &self.recogniser.catalogue;
         let guessed = source == Source::Guessed;
         let likely = self.marks.hint && !self.marks.foreign();
-        for found in self.recogniser.texts.find(self.view, guessed || self.marks.vendor) {
+        for found in text::meant(found) {
             let row = &catalogue.rows()[found.row];
             let status = http::status_before(self.view, found.start);
             let documented = status.is_some_and(|s| row.http.contains(&s));

@@ -1,8 +1,11 @@
 //! Exceptions of the SDKs where nothing but the class is left of the API's answer.
 
 use std::cell::OnceCell;
+use std::sync::LazyLock;
 
 use memchr::memmem;
+
+use super::search::Search;
 
 /// What the class of an exception tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,17 +40,30 @@ const LITELLM: [(&[u8], u32); 8] = [
 /// The phrase of the SDKs' error inside a stream.
 const STREAM: &[u8] = b"An error occurred during streaming";
 
+/// The name behind LiteLLM's classes.
+const ZAI: &[u8] = b"ZaiException";
+
+/// What an adapter prints of an answer whose body it does not read.
+const HTTP: &[u8] = b"HTTP exception: HTTP ";
+
+/// What each of these exceptions is printed with.
+static WORDS: LazyLock<Search> = LazyLock::new(|| {
+    let classes = CLASSES.iter().map(|(class, _)| *class);
+    Search::first(&classes.chain([STREAM, ZAI, HTTP]).collect::<Vec<_>>())
+});
+
 /// Reads the class of an exception of `view`.
 pub fn lost(view: &[u8]) -> Option<Lost> {
+    WORDS.find(view, 0..view.len())?;
     if memmem::find(view, STREAM).is_some() && printed(view, b"APIResponseError") {
         return Some(Lost::Unknown);
     }
-    if memmem::find(view, b"ZaiException").is_some() {
+    if memmem::find(view, ZAI).is_some() {
         let class = LITELLM.iter().find(|(class, _)| memmem::find(view, class).is_some());
         return class.map(|(_, status)| Lost::Status(*status));
     }
-    if let Some(at) = memmem::find(view, b"HTTP exception: HTTP ") {
-        let status = super::value::number(&view[at + 21..]).map(|(n, _)| n);
+    if let Some(at) = memmem::find(view, HTTP) {
+        let status = super::value::number(&view[at + HTTP.len()..]).map(|(n, _)| n);
         return status.filter(|s| (400..600).contains(s)).map(Lost::Status);
     }
     let class = CLASSES.iter().find(|(class, _)| printed(view, class));

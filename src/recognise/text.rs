@@ -88,11 +88,6 @@ impl Texts {
 
     /// The texts in `view` that stand where a client prints a message. `weak` asks for those too that others print.
     pub fn find(&self, view: &[u8], weak: bool) -> Vec<Found> {
-        meant(self.messages(view, weak))
-    }
-
-    /// The same, with several at one place.
-    pub fn messages(&self, view: &[u8], weak: bool) -> Vec<Found> {
         let mut found = Vec::new();
         self.all(view, weak, |text| found.push(text));
         found.retain(|f| is_message(view, f.start));
@@ -101,7 +96,7 @@ impl Texts {
 
     /// The row of a business code that a message, in its first part, identifies by its text alone.
     pub fn business<'a>(&self, message: &[u8], catalogue: &'a Catalogue) -> Option<&'a Row> {
-        let found = self.find(&message[..message.len().min(FIRST_PART)], false);
+        let found = meant(self.find(&message[..message.len().min(FIRST_PART)], false));
         found.iter().map(|f| &catalogue.rows()[f.row]).find(|row| row.category != Category::Http)
     }
 
@@ -187,13 +182,17 @@ impl Window {
             self.move_to(view, from..view.len().min(hit + WINDOW));
         }
         let place = |at: usize| self.places.partition_point(|place| *place < at);
-        Around { part: place(from)..place(to), hit: place(hit) }
+        let start = if from == self.part.start { 0 } else { place(from) };
+        let end = if to == self.part.end { self.places.len() } else { place(to) };
+        Around { part: start..end, hit: place(hit) }
     }
 
     fn move_to(&mut self, view: &[u8], part: Range<usize>) {
         let Self { text, places, .. } = self;
         text.clear();
         places.clear();
+        text.reserve(part.len());
+        places.reserve(part.len());
         normalise_mapped(&view[part.clone()], |byte, at| {
             text.push(byte);
             places.push(part.start + at);
@@ -337,7 +336,7 @@ mod tests {
 
     fn code(view: &str) -> Option<u32> {
         let catalogue = Catalogue::built_in();
-        let found = Texts::new(&catalogue).find(view.as_bytes(), false);
+        let found = meant(Texts::new(&catalogue).find(view.as_bytes(), false));
         found.first().map(|f| catalogue.rows()[f.row].code)
     }
 

@@ -52,10 +52,10 @@ fn first_part(text: &[u8]) -> &[u8] {
 
 impl<'a> Reading<'a> {
     /// Weighs a code, beside which a request id may stand.
-    pub(super) fn weigh(&self, coded: Coded<'a>, request: Option<u64>) -> Verdict<'a> {
+    pub(super) fn weigh(&self, coded: &Coded<'a>, request: Option<u64>) -> Verdict<'a> {
         let catalogue = &self.recogniser.catalogue;
         let said = coded.message.map(Said::of);
-        let identity = self.identity(&coded, said.as_ref());
+        let identity = self.identity(coded, said.as_ref());
         let (http, business);
         let rows: &[&Row] = match identity {
             Identity::Http(status, _) => {
@@ -85,12 +85,12 @@ impl<'a> Reading<'a> {
             free_text: rows.iter().any(|r| r.free_text),
             status: status.is_some_and(fits),
             request_id: request.is_some(),
-            quoted: self.is_quotation(&coded, behind),
+            quoted: self.is_quotation(coded, behind),
             line: self.marks,
             context: self.known,
         };
         match evidence.weight() {
-            LOOKS_ALIKE.. if self.is_example(&coded, behind) => Verdict::Quoted,
+            LOOKS_ALIKE.. if self.is_example(coded, behind) => Verdict::Quoted,
             ENOUGH.. => Verdict::Taken(Found {
                 identity,
                 source: Source::Told,
