@@ -24,7 +24,7 @@ const LOG = [
   lines.answer(200, 'OK'),
   lines.end('stop'),
   lines.end('sensitive'),
-  lines.coded(1301, 'System detected potentially unsafe or sensitive content in input or generation', MINUTE, 400),
+  lines.coded(1300, 'API call blocked by policy', MINUTE, 400),
 ].join('');
 
 const number = (text) => Number(text.replaceAll(',', ''));
