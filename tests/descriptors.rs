@@ -1,18 +1,16 @@
 //! Logs that cannot be opened at a start: no descriptor is free. Alone in its process, whose limit it lowers and raises.
 #![allow(missing_docs)]
 
-use std::fs::{self, OpenOptions};
+mod common;
+
+use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use prometheus::Registry;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use zai_exporter::config::Config;
 use zai_exporter::engine::Engine;
-use zai_exporter::metrics::{Data, Own};
 use zai_exporter::recognise::time::Millis;
-use zai_exporter::state::{RealDisk, Store};
+use zai_exporter::state::RealDisk;
 
 const LOGS: u64 = 20;
 
@@ -30,7 +28,7 @@ impl World {
     /// Appends an error that is told apart from all others.
     fn append(&mut self, path: &Path) {
         self.written += 1;
-        let mut file = OpenOptions::new().create(true).append(true).open(path).unwrap();
+        let mut file = common::append(path);
         let n = self.written;
         writeln!(file, "2026-08-10 08:54:07,768 ERROR call {n} failed: Error code: 429, with error text {{\"error\":{{\"code\":\"1113\",\"message\":\"Insufficient balance or no resource package\"}}}}").unwrap();
     }
@@ -42,11 +40,7 @@ impl World {
     }
 
     fn engine(&self) -> Engine {
-        let paths = [self.path("logs/*.log").display().to_string()];
-        let config = Arc::new(Config::default().with_paths(&paths).unwrap());
-        let data = Data::new(Arc::clone(&config.recogniser.catalogue));
-        let store = Store::open(&self.path("state"), Box::new(RealDisk)).unwrap();
-        Engine::new(config, Some(store), false, data, Own::new(&Registry::new()).unwrap(), self.now)
+        common::engine(&self.path("logs/*.log"), &self.path("state"), Box::new(RealDisk), self.now)
     }
 
     fn count(&self, engine: &mut Engine) -> u64 {

@@ -67,7 +67,7 @@ impl Tally {
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
     sets: Vec<(Arc<LabelSet>, Counts)>,
-    by_labels: HashMap<LabelSet, SetId>,
+    by_labels: HashMap<Arc<LabelSet>, SetId>,
     /// Sets whose series are there.
     opened: HashSet<SetId>,
     unknown_codes: BTreeSet<u32>,
@@ -136,7 +136,8 @@ impl Ledger {
         if let Some(id) = self.by_labels.get(&labels) {
             return *id;
         }
-        self.sets.push((Arc::new(labels.clone()), Counts::default()));
+        let labels = Arc::new(labels);
+        self.sets.push((Arc::clone(&labels), Counts::default()));
         self.by_labels.insert(labels, self.sets.len() - 1);
         self.sets.len() - 1
     }

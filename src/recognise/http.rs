@@ -5,7 +5,6 @@ use std::sync::LazyLock;
 use memchr::memmem;
 
 use super::search::Search;
-use super::shape::METHODS;
 use super::{find, value};
 
 /// An answer of the API.
@@ -32,6 +31,9 @@ const NEXT_LINES: u64 = 2;
 
 /// The same where the headers of both are printed.
 const HEADER_LINES: u64 = 40;
+
+/// Methods of requests: RFC 9110, section 9, and RFC 5789.
+pub const METHODS: [&[u8]; 5] = [b"GET", b"POST", b"PUT", b"DELETE", b"PATCH"];
 
 /// Statuses with their reason phrases (RFC 9110, section 15, and what proxies add).
 const REASONS: &[&str] = &[

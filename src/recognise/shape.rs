@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use serde::{Deserialize, Serialize};
 
 use super::evidence::Form;
+use super::http::METHODS;
 
 /// How much of a line its shape is read from, in bytes.
 const HEAD: usize = 8 * 1024;
@@ -264,9 +265,6 @@ fn path(text: &[u8]) -> usize {
     let ends = |b: &u8| matches!(b, b' ' | b'"' | b'\'' | b'`' | b')' | b']' | b'>' | b',');
     3 + rest.iter().position(ends).unwrap_or(rest.len())
 }
-
-/// RFC 9110, section 9, and RFC 5789.
-pub const METHODS: [&[u8]; 5] = [b"GET", b"POST", b"PUT", b"DELETE", b"PATCH"];
 
 /// Whether a word is the method of a request.
 fn is_method(word: &[u8]) -> bool {

@@ -264,7 +264,7 @@ pub fn is_sdk_message(view: &[u8], found: &Found) -> bool {
 /// Whether a text stands behind the cells of a status and a code in a table of calls: `glm-4.6,400,1301,"…"`.
 fn is_behind_cells(before: &[u8]) -> bool {
     let Some(code) = before.strip_suffix(b",") else { return false };
-    let digits = code.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+    let digits = digits_at_end(code);
     let status = code[..code.len() - digits].strip_suffix(b",");
     digits == 4 && status.is_some_and(status_at_end)
 }
@@ -278,7 +278,7 @@ fn is_behind_code(quoted: &[u8], before: &[u8]) -> bool {
         key.strip_suffix(b"\"").or_else(|| key.strip_suffix(b"'")).or_else(|| is_bare_key(key).then_some(key))
     };
     let Some(code) = cell.or_else(key) else { return false };
-    let digits = code.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+    let digits = digits_at_end(code);
     // A key may be longer: `'error.glm.1301': '…'`.
     let word = |b: &u8| b.is_ascii_alphanumeric() || cell.is_some() && matches!(b, b'-' | b'_' | b'.');
     digits == 4 && !code[..code.len() - digits].last().is_some_and(word)
@@ -286,7 +286,7 @@ fn is_behind_code(quoted: &[u8], before: &[u8]) -> bool {
 
 /// Whether a number is a key in source code: `  1113: "…",`, also behind what grep prints before a line.
 fn is_bare_key(key: &[u8]) -> bool {
-    let digits = key.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+    let digits = digits_at_end(key);
     let before = &key[..key.len() - digits];
     before.trim_ascii().is_empty()
         || before.ends_with(b"  ")
@@ -316,10 +316,15 @@ fn message_key(before: &[u8]) -> bool {
     MESSAGE_KEYS.iter().any(|word| ends(word))
 }
 
+/// How many digits `text` ends with.
+fn digits_at_end(text: &[u8]) -> usize {
+    text.iter().rev().take_while(|b| b.is_ascii_digit()).count()
+}
+
 /// Whether `text` ends with an HTTP status of an error.
 pub fn status_at_end(text: &[u8]) -> bool {
     let text = strip_end(text, &[")", "]"]);
-    let digits = text.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+    let digits = digits_at_end(text);
     digits == 3 && matches!(text[text.len() - 3], b'4' | b'5')
 }
 

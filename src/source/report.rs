@@ -8,6 +8,17 @@ use crate::log::Read;
 /// How many of the files that one look opens, misses or lets go are named in the log: of ten thousand, nobody reads the names.
 const NAMED: u64 = 20;
 
+/// Says something of the `number`th file: of the first few at this level, of the others at level debug.
+macro_rules! named {
+    ($level:ident, $number:expr, $($what:tt)+) => {
+        if $number <= NAMED {
+            tracing::$level!($($what)+);
+        } else {
+            tracing::debug!($($what)+);
+        }
+    };
+}
+
 /// What happened since the last report.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs)] // nearly each is a metric of the same name, documented there
@@ -49,11 +60,7 @@ impl Reporter {
 
     pub(super) fn opened(&mut self, path: &Path, position: u64) {
         self.report.opened += 1;
-        if self.report.opened <= NAMED {
-            tracing::info!(path = %path.display(), position, "following the file");
-        } else {
-            tracing::debug!(path = %path.display(), position, "following the file");
-        }
+        named!(info, self.report.opened, path = %path.display(), position, "following the file");
         if path.extension().is_some_and(|e| e == "gz") {
             tracing::warn!(path = %path.display(), "its bytes are read as they stand; `scan` reads what is compressed");
         }
@@ -91,20 +98,12 @@ impl Reporter {
         const WHAT: &str = "the file that was followed before the restart is gone, and no copy of it was found; what was written to it after \
                             the last commit is not counted";
         self.lost += 1;
-        if self.lost <= NAMED {
-            tracing::warn!(path = %path.display(), "{WHAT}");
-        } else {
-            tracing::debug!(path = %path.display(), "{WHAT}");
-        }
+        named!(warn, self.lost, path = %path.display(), "{WHAT}");
     }
 
     pub(super) fn unfollowed(&mut self, path: &Path) {
         self.unfollowed += 1;
-        if self.unfollowed <= NAMED {
-            tracing::info!(path = %path.display(), "no source names it any more: it is no longer followed");
-        } else {
-            tracing::debug!(path = %path.display(), "no source names it any more: it is no longer followed");
-        }
+        named!(info, self.unfollowed, path = %path.display(), "no source names it any more: it is no longer followed");
     }
 
     pub(super) fn folded(&mut self, label: &str) {

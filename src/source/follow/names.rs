@@ -110,12 +110,14 @@ impl Follower {
                 // A log that is being rotated may be found by no glob just now.
                 name.source = source_of(config, path).unwrap_or(usize::MAX);
             }
-            let expected = !name.queue.is_empty() || name.gone.is_some();
-            let of_none = name.source == usize::MAX && !wanted.contains(path);
-            if of_none {
-                unwanted.extend(&name.queue);
+            if wanted.contains(path) {
+                return true;
             }
-            !of_none && (wanted.contains(path) || expected)
+            if name.source == usize::MAX {
+                unwanted.extend(&name.queue);
+                return false;
+            }
+            !name.queue.is_empty() || name.gone.is_some()
         });
     }
 

@@ -7,7 +7,7 @@ use super::Follower;
 use crate::ledger::SetId;
 use crate::log::Progress;
 use crate::source::finished::Finished;
-use crate::source::identity::{FileId, FileSet, Mark};
+use crate::source::identity::{FileId, Mark};
 use crate::source::reader::Tally;
 use crate::source::relatives::Relative;
 use crate::source::tail::{State, Tail};
@@ -29,7 +29,7 @@ impl Follower {
         for number in 0..self.names.len() {
             more |= self.read_queue(number, &mut budget, tally);
         }
-        let queued: FileSet = self.names.values().flat_map(|n| n.queue.iter().copied()).collect();
+        let queued = self.queued();
         let left_behind: Vec<FileId> = self.tails.keys().filter(|id| !queued.contains(id)).copied().collect();
         for id in left_behind {
             more |= self.read_tail(id, &mut budget, tally);

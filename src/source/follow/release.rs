@@ -85,6 +85,11 @@ impl Follower {
         }
     }
 
+    /// The files in the queues of all names.
+    pub(super) fn queued(&self) -> FileSet {
+        self.names.values().flat_map(|n| n.queue.iter().copied()).collect()
+    }
+
     /// The files in the queues of names that exist, or that have more than one.
     fn meant(&self) -> FileSet {
         let there = self.names.values().filter(|n| n.queue.len() > 1 || n.there);
@@ -96,7 +101,7 @@ impl Follower {
         if self.unwanted.is_empty() {
             return;
         }
-        let queued: FileSet = self.names.values().flat_map(|n| n.queue.iter().copied()).collect();
+        let queued = self.queued();
         for id in std::mem::take(&mut self.unwanted).difference(&queued) {
             if let Some((path, _)) = self.close(*id, tally) {
                 self.reporter.unfollowed(&path);
@@ -104,6 +109,7 @@ impl Follower {
         }
     }
 
+    /// Closes a file that is done with.
     fn finish(&mut self, id: FileId, tally: &mut Tally<'_>) {
         if let Some((path, unread)) = self.close(id, tally) {
             self.reporter.closed(&path, unread);
