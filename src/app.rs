@@ -124,7 +124,7 @@ fn watch_config(site: &Arc<Site>) -> Option<Folders> {
     let notify = Arc::clone(&changed);
     let bell = Bell::new(move || notify.notify_one());
     let mut folders = Folders::new(bell.clone(), bell.clone());
-    folders.watch(folder, false);
+    folders.watch([(folder, false)]);
     let site = Arc::clone(site);
     tokio::spawn(async move {
         loop {

@@ -13,7 +13,7 @@ use tokio::sync::{oneshot, watch};
 
 pub use self::pace::Intervals;
 use self::pace::{Cause, Looked, Pace};
-use crate::config::Config;
+use crate::config::{Config, LogPath};
 use crate::engine::{Engine, Standing};
 use crate::metrics::{Own, WatchMode};
 use crate::recognise::time::Millis;
@@ -271,10 +271,8 @@ impl Runner {
             return;
         }
         let config = Arc::clone(self.engine.config());
-        for path in config.sources.iter().flat_map(|s| &s.paths).filter(|p| p.glob().is_some()) {
-            let (folder, below) = path.folder();
-            self.folders.watch(folder, below);
-        }
+        let globs = config.sources.iter().flat_map(|s| &s.paths).filter(|p| p.glob().is_some());
+        self.folders.watch(globs.map(LogPath::folder));
     }
 
     /// Tells the watcher of files which there are, but for those whose folder is watched: ten thousand files in a folder need one watch,

@@ -23,8 +23,6 @@ pub struct Folders {
     watcher: Option<RecommendedWatcher>,
     /// The folders.
     watched: HashMap<PathBuf, Watch>,
-    /// Those that could not be watched.
-    failed: HashSet<PathBuf>,
     healthy: Arc<AtomicBool>,
 }
 
@@ -62,39 +60,29 @@ impl Folders {
                 None
             }
         };
-        Self { watcher, watched: HashMap::new(), failed: HashSet::new(), healthy }
+        Self { watcher, watched: HashMap::new(), healthy }
     }
 
-    /// Watches a folder, with all that is below it if `recursive`.
-    pub fn watch(&mut self, folder: &Path, recursive: bool) {
+    /// Watches these folders, those marked so with all that is below them, and no others any more.
+    pub fn watch<'a>(&mut self, folders: impl IntoIterator<Item = (&'a Path, bool)>) {
         let Some(watcher) = &mut self.watcher else { return };
-        let Some(id) = fs::metadata(folder).ok().filter(Metadata::is_dir).map(|meta| FileId::of(&meta)) else {
-            return;
-        };
-        match self.watched.get(folder) {
-            Some(known) if known.id == id && (known.recursive || !recursive) => return,
-            // The watch ended with the folder that it was for.
-            Some(_) => drop(watcher.unwatch(folder)),
-            None => {}
+        let mut wanted: HashMap<&Path, bool> = HashMap::new();
+        for (folder, recursive) in folders {
+            *wanted.entry(folder).or_default() |= recursive;
         }
-        let mode = if recursive { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
-        match watcher.watch(folder, mode) {
-            Ok(()) => {
-                self.watched.insert(folder.to_path_buf(), Watch { id, recursive });
-                self.failed.remove(folder);
-                if self.failed.is_empty() {
-                    well(&self.healthy);
-                }
-            }
-            Err(e) if is_denied(&e) => {
-                // Files in it may be readable all the same, and each is watched by itself.
-                tracing::debug!(path = %folder.display(), "the folder cannot be watched, only looked into now and then: {e}");
-            }
-            Err(e) => {
-                self.watched.remove(folder);
-                self.failed.insert(folder.to_path_buf());
+        for (folder, _) in self.watched.extract_if(|folder, _| !wanted.contains_key(folder.as_path())) {
+            // A watch that has ended with its folder cannot be taken back.
+            let _ = watcher.unwatch(&folder);
+        }
+        let mut all = true;
+        for (folder, recursive) in wanted {
+            if let Err(e) = watch(watcher, &mut self.watched, folder, recursive) {
+                all = false;
                 unhealthy(&self.healthy, &format!("cannot watch the folder {}: {e}", folder.display()));
             }
+        }
+        if all {
+            well(&self.healthy);
         }
     }
 
@@ -120,6 +108,38 @@ impl Folders {
     /// Whether all folders are watched.
     pub fn healthy(&self) -> bool {
         self.healthy.load(Ordering::Acquire)
+    }
+}
+
+/// Watches one folder, if it is there and not watched yet.
+fn watch(
+    watcher: &mut RecommendedWatcher,
+    known: &mut HashMap<PathBuf, Watch>,
+    folder: &Path,
+    recursive: bool,
+) -> notify::Result<()> {
+    let Some(id) = fs::metadata(folder).ok().filter(Metadata::is_dir).map(|meta| FileId::of(&meta)) else {
+        return Ok(());
+    };
+    match known.get(folder) {
+        Some(watch) if watch.id == id && watch.recursive == recursive => return Ok(()),
+        // The watch ended with the folder that it was for.
+        Some(_) => drop(watcher.unwatch(folder)),
+        None => {}
+    }
+    known.remove(folder);
+    let mode = if recursive { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
+    match watcher.watch(folder, mode) {
+        Ok(()) => {
+            known.insert(folder.to_path_buf(), Watch { id, recursive });
+            Ok(())
+        }
+        Err(e) if is_denied(&e) => {
+            // Files in it may be readable all the same, and each is watched by itself.
+            tracing::debug!(path = %folder.display(), "the folder cannot be watched, only looked into now and then: {e}");
+            Ok(())
+        }
+        Err(e) => Err(e),
     }
 }
 
@@ -191,7 +211,7 @@ mod tests {
         let patience = Duration::from_secs(60);
         for file in ["one.log", "two.log"] {
             fs::create_dir(&folder).unwrap();
-            folders.watch(&folder, false);
+            folders.watch([(folder.as_path(), false)]);
             while bell.heard() {}
             while rings.try_recv().is_ok() {}
             fs::write(folder.join(file), "").unwrap();
@@ -213,10 +233,11 @@ mod tests {
         std::os::unix::fs::symlink(&files[2], &link).unwrap();
         let bell = Bell::new(|| ());
         let mut folders = Folders::new(bell.clone(), bell);
-        folders.watch(&flat, false);
-        folders.watch(&deep, true);
+        folders.watch([(flat.as_path(), false), (&deep, true)]);
         let gone = flat.join("gone.log");
         let all = files.iter().chain([&link, &gone]).cloned().collect();
         assert_eq!(folders.uncovered(all), [files[1].clone(), link]);
+        folders.watch([(flat.as_path(), false)]);
+        assert_eq!(folders.uncovered(vec![files[2].clone()]), [files[2].clone()], "it is no longer watched");
     }
 }
