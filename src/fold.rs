@@ -46,6 +46,17 @@ pub enum Event {
     LookAlike,
 }
 
+/// Where a signal's line stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    /// Its number.
+    pub line: u64,
+    /// When it was written: by its own time, or that of the line above that has one.
+    pub time: Option<Written>,
+    /// Where it has no time of its own: which statement printed that line above, if that speaks of a failure.
+    pub head: Option<u64>,
+}
+
 /// What is remembered of a log's last lines.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fold {
@@ -59,6 +70,7 @@ pub struct Fold {
 
 /// A failed call that further lines may be about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::struct_excessive_bools)] // independent facts, each learned from a line of its own
 struct Call {
     identity: Identity,
     line: u64,
@@ -75,6 +87,12 @@ struct Call {
     /// Its HTTP answer has been counted.
     #[serde(default, skip_serializing_if = "is_default")]
     answered: bool,
+    /// The HTTP client or a proxy showed the answer.
+    #[serde(default, skip_serializing_if = "is_default")]
+    seen: bool,
+    /// When another attempt was announced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    over: Option<Written>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,14 +110,14 @@ struct Successes {
 }
 
 impl Fold {
-    /// Takes the signal of line `line`, which was written at `time`.
-    pub fn take(&mut self, signal: Signal, line: u64, time: Option<Written>, tell: &mut dyn FnMut(Event)) {
-        self.pass(line, tell);
+    /// Takes the signal of a line.
+    pub fn take(&mut self, signal: Signal, place: Place, tell: &mut dyn FnMut(Event)) {
+        self.pass(place.line, tell);
         match signal {
-            Signal::Failure(failure) => self.failure(&failure, line, time, tell),
-            Signal::Success { status, derived } => self.success(status, derived, line, tell),
-            Signal::Finish(reason, shape) => self.finish(reason, shape, line, tell),
-            Signal::Retry => self.release_last(tell),
+            Signal::Failure(failure) => self.failure(&failure, place, tell),
+            Signal::Success { status, derived } => self.success(status, derived, place.line, tell),
+            Signal::Finish(reason, shape) => self.finish(reason, shape, place.line, tell),
+            Signal::Retry => self.end_last(place, tell),
             Signal::LookAlike => tell(Event::LookAlike),
         }
     }
@@ -119,54 +137,59 @@ impl Fold {
         self.calls.iter().filter(|c| c.held).map(|c| Event::Failure(c.identity, millis(c.time)))
     }
 
-    fn failure(&mut self, failure: &Failure, line: u64, time: Option<Written>, tell: &mut dyn FnMut(Event)) {
+    fn failure(&mut self, failure: &Failure, place: Place, tell: &mut dyn FnMut(Event)) {
         let at = match failure.source {
-            Source::Told | Source::Guessed => self.told_again(failure, time).or_else(|| self.claimed(failure, time)),
-            Source::Transport => self.shown_again(failure, time, |c| c.held),
-            Source::Derived => self.shown_again(failure, time, |_| true),
+            Source::Told | Source::Guessed => self.told_again(failure, place).or_else(|| self.claimed(failure, place)),
+            Source::Transport => self.shown_again(failure, place, |c| c.held),
+            Source::Derived => self.shown_again(failure, place, |_| true),
         };
         let Some(at) = at else {
             if failure.source == Source::Guessed {
                 return;
             }
-            return self.begin(failure, line, time, tell);
+            return self.begin(failure, place, tell);
         };
         let mut call = self.calls.remove(at).expect("the index was just found");
-        call.line = line;
-        call.time = call.time.or(time);
+        call.line = place.line;
+        call.seen |= failure.source == Source::Transport;
+        call.time = call.time.or(place.time);
         call.message = call.message.or(failure.message);
         call.request = call.request.or(failure.request);
         if call.shapes.len() < SHAPES {
-            call.shapes.extend(prints(failure));
+            call.shapes.extend(prints(failure, place));
         }
         if matches!(failure.source, Source::Told | Source::Guessed) && call.held {
             call.identity = failure.identity;
             call.held = false;
-            tell(Event::Failure(call.identity, millis(time.or(call.time))));
+            // Layers print it at once from now on, which may be a while after the answer.
+            call.time = place.time.or(call.time);
+            tell(Event::Failure(call.identity, millis(call.time)));
         }
         answer(&mut call, failure, tell);
         self.calls.push_back(call);
     }
 
-    fn begin(&mut self, failure: &Failure, line: u64, time: Option<Written>, tell: &mut dyn FnMut(Event)) {
+    fn begin(&mut self, failure: &Failure, place: Place, tell: &mut dyn FnMut(Event)) {
         if self.calls.len() == CALLS {
             self.forget_first(tell);
         }
         let mut call = Call {
             identity: failure.identity,
-            line,
-            time,
+            line: place.line,
+            time: place.time,
             shapes: Vec::new(),
             message: failure.message,
             request: failure.request,
             held: failure.source != Source::Told,
             answered: false,
+            seen: failure.source == Source::Transport,
+            over: None,
         };
         if !call.held {
-            tell(Event::Failure(call.identity, millis(time)));
+            tell(Event::Failure(call.identity, millis(place.time)));
         }
-        call.shapes.reserve_exact(prints(failure).count());
-        call.shapes.extend(prints(failure));
+        call.shapes.reserve_exact(prints(failure, place).count());
+        call.shapes.extend(prints(failure, place));
         answer(&mut call, failure, tell);
         // Most logs have one call open, and there may be thousands of logs.
         self.calls.reserve_exact(usize::from(self.calls.is_empty()));
@@ -175,31 +198,44 @@ impl Fold {
 
     /// The call that this coded error was printed for before, by another layer. An HTTP failure since then, or the
     /// same shape again, means a new call.
-    fn told_again(&self, failure: &Failure, time: Option<Written>) -> Option<usize> {
+    fn told_again(&self, failure: &Failure, place: Place) -> Option<usize> {
         for (at, call) in self.calls.iter().enumerate().rev() {
-            if call.held && claims(failure, call, time) {
+            if call.held && claims(failure, call, place) {
                 return None;
             }
             let same = !call.held && call.identity == failure.identity;
-            if same && (is_its_request(call, failure) || is_another_layer(call, failure, time)) {
+            if same
+                && (is_its_request(call, failure)
+                    || is_another_layer(call, failure, place)
+                    || self.is_printed_twice(call, failure, place))
+            {
                 return Some(at);
             }
         }
         None
     }
 
+    /// Whether one statement prints this call's failure twice, as `CrewAI` does: at about the same time, and where each call's answer is shown by
+    /// the HTTP client, without another since.
+    fn is_printed_twice(&self, call: &Call, failure: &Failure, place: Place) -> bool {
+        let at_once = call.time.zip(place.time).is_some_and(|(a, b)| a.is_near(b, RETOLD_MILLIS));
+        let last = call.seen && call.over.is_none() && self.successes.line <= call.line;
+        let same = at_once && last && call.message.is_some() && same_request(call, failure);
+        same && self.claimed(failure, place).is_none()
+    }
+
     /// The HTTP failure that this coded error explains.
-    fn claimed(&self, failure: &Failure, time: Option<Written>) -> Option<usize> {
-        self.calls.iter().rposition(|call| call.held && claims(failure, call, time))
+    fn claimed(&self, failure: &Failure, place: Place) -> Option<usize> {
+        self.calls.iter().rposition(|call| call.held && claims(failure, call, place))
     }
 
     /// The call whose HTTP answer another line has shown before.
-    fn shown_again(&self, failure: &Failure, time: Option<Written>, eligible: impl Fn(&Call) -> bool) -> Option<usize> {
+    fn shown_again(&self, failure: &Failure, place: Place, eligible: impl Fn(&Call) -> bool) -> Option<usize> {
         self.calls.iter().rposition(|call| {
             eligible(call)
                 && (call.identity == failure.identity
                     || matches!(call.identity, Identity::Business(_)) && failure.source == Source::Derived)
-                && near(call.time, time)
+                && near(call.time, place.time)
                 && !printed(call, failure.shape)
         })
     }
@@ -230,9 +266,11 @@ impl Fold {
         tell(Event::Finish(reason));
     }
 
-    /// The SDK tries again: the last failure has nothing more to say.
-    fn release_last(&mut self, tell: &mut dyn FnMut(Event)) {
-        if let Some(at) = self.calls.iter().rposition(|c| c.held) {
+    /// A line announces another attempt: there is nothing more to say of the failure that it tells of, or else of the last that is held.
+    fn end_last(&mut self, place: Place, tell: &mut dyn FnMut(Event)) {
+        if let Some(told) = self.calls.back_mut().filter(|c| c.line == place.line && !c.held) {
+            told.over = place.time;
+        } else if let Some(at) = self.calls.iter().rposition(|c| c.held) {
             let call = self.calls.remove(at).expect("the index was just found");
             tell(Event::Failure(call.identity, millis(call.time)));
         }
@@ -254,12 +292,12 @@ fn answer(call: &mut Call, failure: &Failure, tell: &mut dyn FnMut(Event)) {
 }
 
 /// Whether a coded error can be the reason of a held HTTP failure.
-fn claims(failure: &Failure, call: &Call, time: Option<Written>) -> bool {
+fn claims(failure: &Failure, call: &Call, place: Place) -> bool {
     let status = match (call.identity, failure.status) {
         (Identity::Http(held, _), Some(told)) => held == told,
         _ => true,
     };
-    status && near(call.time, time)
+    status && near(call.time, place.time)
 }
 
 /// Whether both name the vendor's request, which has one answer: then it is told again, whenever and by whomever.
@@ -268,11 +306,13 @@ fn is_its_request(call: &Call, failure: &Failure) -> bool {
 }
 
 /// Whether another layer, or another statement above the same exception, prints this call's failure at about the same time.
-fn is_another_layer(call: &Call, failure: &Failure, time: Option<Written>) -> bool {
-    let at_once = call.time.zip(time).is_none_or(|(a, b)| a.is_near(b, RETOLD_MILLIS));
-    let below = below_head(failure).filter(|_| call.time.is_some() && time.is_some());
+fn is_another_layer(call: &Call, failure: &Failure, place: Place) -> bool {
+    let at_once = call.time.zip(place.time).is_none_or(|(a, b)| a.is_near(b, RETOLD_MILLIS));
+    let below = below_head(failure, place).filter(|_| call.time.is_some() && place.time.is_some());
     let another = below.unwrap_or(failure.shape);
-    at_once && same_request(call, failure) && !printed(call, another)
+    // Of an attempt that is over only the exception is printed, right below the line that says so, whose time it has.
+    let over = call.over.is_some() && call.over != place.time;
+    at_once && !over && same_request(call, failure) && !printed(call, another)
 }
 
 /// A request id decides; without one on both sides, the message does.
@@ -292,12 +332,12 @@ fn near(a: Option<Written>, b: Option<Written>) -> bool {
 }
 
 /// What a line leaves of itself: its shape, and that under the line above.
-fn prints(failure: &Failure) -> impl Iterator<Item = Shape> {
-    [Some(failure.shape), below_head(failure)].into_iter().flatten()
+fn prints(failure: &Failure, place: Place) -> impl Iterator<Item = Shape> {
+    [Some(failure.shape), below_head(failure, place)].into_iter().flatten()
 }
 
-fn below_head(failure: &Failure) -> Option<Shape> {
-    failure.head.map(|head| failure.shape.below(head))
+fn below_head(failure: &Failure, place: Place) -> Option<Shape> {
+    place.head.map(|head| failure.shape.below(head))
 }
 
 /// Whether the statement that prints this shape has printed the call before.
@@ -317,6 +357,14 @@ mod tests {
     const LOGGER: Shape = Shape::whole(2);
     const TRACEBACK: Shape = Shape::whole(3);
 
+    fn on(line: u64) -> Place {
+        Place { line, time: None, head: None }
+    }
+
+    fn at(line: u64, millis: Millis) -> Place {
+        Place { time: Some(Written::At(millis)), ..on(line) }
+    }
+
     fn told(code: u32, shape: Shape) -> Signal {
         Signal::Failure(Failure {
             identity: Identity::Business(code),
@@ -325,21 +373,12 @@ mod tests {
             shape,
             message: None,
             request: None,
-            head: None,
         })
     }
 
     fn http(status: u32, shape: Shape, source: Source) -> Signal {
         let identity = Identity::Http(status, None);
-        Signal::Failure(Failure {
-            identity,
-            source,
-            status: Some(status),
-            shape,
-            message: None,
-            request: None,
-            head: None,
-        })
+        Signal::Failure(Failure { identity, source, status: Some(status), shape, message: None, request: None })
     }
 
     fn httpx(status: u32) -> Signal {
@@ -352,7 +391,7 @@ mod tests {
         let mut out = Vec::new();
         for (i, signal) in signals.iter().enumerate() {
             let mut tell = |e| out.push(e);
-            fold.take(*signal, 10 * (i as u64 + 1), None, &mut tell);
+            fold.take(*signal, on(10 * (i as u64 + 1)), &mut tell);
         }
         out.extend(fold.held());
         let failures = out.iter().filter_map(|e| match e {
@@ -401,6 +440,45 @@ mod tests {
     }
 
     #[test]
+    fn what_one_statement_prints_twice_is_one_call_where_the_client_shows_each() {
+        let message = |signal| match signal {
+            Signal::Failure(f) => Signal::Failure(Failure { message: Some(1), ..f }),
+            other => other,
+        };
+        let failures = |prints: &[(Signal, Millis)]| {
+            let (mut fold, mut failures) = (Fold::default(), 0);
+            for (line, (signal, millis)) in (1..).zip(prints) {
+                let tell = &mut |e| failures += i32::from(matches!(e, Event::Failure(..)));
+                fold.take(*signal, at(line, *millis), tell);
+            }
+            failures
+        };
+        let (shown, told) = (httpx(429), message(told(1302, LOGGER)));
+        let success = Signal::Success { status: 200, derived: false };
+        assert_eq!(failures(&[(shown, 0), (told, 1), (told, 5)]), 1);
+        assert_eq!(failures(&[(shown, 0), (told, 1), (told, 1_002)]), 2, "too late");
+        assert_eq!(failures(&[(told, 1), (told, 5)]), 2, "nothing shows how many there are");
+        assert_eq!(failures(&[(shown, 0), (told, 1), (success, 4), (told, 5)]), 2, "a stream that failed");
+        assert_eq!(failures(&[(shown, 0), (shown, 0), (told, 1), (told, 5)]), 2);
+    }
+
+    #[test]
+    fn what_is_told_with_the_next_attempts_announcement_is_over() {
+        let failures = |prints: &[(Signal, u64, Millis)]| {
+            let (mut fold, mut failures) = (Fold::default(), 0);
+            for (signal, line, millis) in prints {
+                let tell = &mut |e| failures += i32::from(matches!(e, Event::Failure(..)));
+                fold.take(*signal, at(*line, *millis), tell);
+            }
+            failures
+        };
+        let (told, traceback) = (told(1302, LOGGER), told(1302, TRACEBACK));
+        assert_eq!(failures(&[(told, 1, 0), (traceback, 2, 5)]), 1);
+        assert_eq!(failures(&[(told, 1, 0), (Signal::Retry, 1, 0), (traceback, 2, 5)]), 2);
+        assert_eq!(failures(&[(told, 1, 0), (Signal::Retry, 1, 0), (traceback, 2, 0)]), 1, "its own traceback");
+    }
+
+    #[test]
     fn every_line_about_one_http_answer_counts_once() {
         let signals = [
             httpx(429),
@@ -420,7 +498,7 @@ mod tests {
     fn what_nothing_claims_is_counted_after_enough_lines() {
         let mut fold = Fold::default();
         let mut out = Vec::new();
-        fold.take(httpx(429), 1, None, &mut |e| out.push(e));
+        fold.take(httpx(429), on(1), &mut |e| out.push(e));
         fold.pass(WINDOW_LINES + 1, &mut |e| out.push(e));
         assert_eq!(out, [Event::Answer(429)]);
         fold.pass(WINDOW_LINES + 2, &mut |e| out.push(e));
@@ -433,8 +511,8 @@ mod tests {
         let mut fold = Fold::default();
         let mut failures = 0;
         let mut tell = |e| failures += i32::from(matches!(e, Event::Failure(..)));
-        fold.take(told(1302, LOGGER), 1, Some(Written::At(0)), &mut tell);
-        fold.take(told(1302, TRACEBACK), 2, Some(Written::At(60_000)), &mut tell);
+        fold.take(told(1302, LOGGER), at(1, 0), &mut tell);
+        fold.take(told(1302, TRACEBACK), at(2, 60_000), &mut tell);
         assert_eq!(failures, 2);
     }
 
@@ -444,22 +522,18 @@ mod tests {
         let mut answers = 0;
         for (line, derived) in [(1, false), (2, true), (3, false), (4, true), (40, true)] {
             let signal = Signal::Success { status: 200, derived };
-            fold.take(signal, line, None, &mut |e| answers += i32::from(e == Event::Answer(200)));
+            fold.take(signal, on(line), &mut |e| answers += i32::from(e == Event::Answer(200)));
         }
         assert_eq!(answers, 3);
     }
 
     #[test]
     fn an_exception_under_another_statement_is_the_one_that_was_thrown_on() {
-        let under = |head| match told(1302, TRACEBACK) {
-            Signal::Failure(f) => Signal::Failure(Failure { head, ..f }),
-            other => other,
-        };
         let failures = |prints: &[(Option<u64>, Millis)]| {
             let (mut fold, mut failures) = (Fold::default(), 0);
-            for (line, (head, at)) in (1..).zip(prints) {
+            for (line, (head, millis)) in (1..).zip(prints) {
                 let tell = &mut |e| failures += i32::from(matches!(e, Event::Failure(..)));
-                fold.take(under(*head), line, Some(Written::At(*at)), tell);
+                fold.take(told(1302, TRACEBACK), Place { head: *head, ..at(line, *millis) }, tell);
             }
             failures
         };
@@ -474,7 +548,7 @@ mod tests {
         let mut fold = Fold::default();
         let mut failures = 0;
         for _ in 0..10_000 {
-            fold.take(httpx(429), 1, None, &mut |e| failures += usize::from(matches!(e, Event::Failure(..))));
+            fold.take(httpx(429), on(1), &mut |e| failures += usize::from(matches!(e, Event::Failure(..))));
         }
         assert_eq!(failures + fold.held().count(), 10_000);
         assert!(fold.calls.len() <= CALLS);

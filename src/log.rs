@@ -6,7 +6,7 @@ mod times;
 use serde::{Deserialize, Serialize};
 
 use self::times::Times;
-use crate::fold::{Event, Fold};
+use crate::fold::{Event, Fold, Place};
 use crate::lines::{self, Block, Framed, Frames, Longs};
 use crate::recognise::{Context, Cursor, Recogniser, Signal, View, time};
 use crate::saved::is_default;
@@ -94,145 +94,129 @@ impl Parser {
         line_bytes: usize,
         tell: &mut dyn FnMut(Event),
     ) -> Read {
+        let mut feeding = Feeding { parser: self, recogniser, progress, line_bytes, tell };
         let mut read = Read::default();
         // Until nothing is taken any more, and not only once a call: if this is the end of the log, there is no next one.
         loop {
             let rest = &block[usize::try_from(read.bytes).unwrap_or(block.len())..];
-            let step = if progress.skipping {
-                skip(progress, rest, tell)
-            } else {
-                self.at_a_start(recogniser, progress, rest, line_bytes, tell)
-            };
+            let step = if feeding.progress.skipping { feeding.skip(rest) } else { feeding.at_a_start(rest) };
             if step.bytes == 0 {
                 return read;
             }
             read.add(step);
         }
     }
+}
 
-    /// The same for a block that starts with a line.
-    fn at_a_start(
-        &mut self,
-        recogniser: &Recogniser,
-        progress: &mut Progress,
-        block: &[u8],
-        line_bytes: usize,
-        tell: &mut dyn FnMut(Event),
-    ) -> Read {
-        match lines::whole_lines(block, line_bytes) {
+/// One call of [`Parser::feed`].
+struct Feeding<'a> {
+    parser: &'a mut Parser,
+    recogniser: &'a Recogniser,
+    progress: &'a mut Progress,
+    line_bytes: usize,
+    tell: &'a mut dyn FnMut(Event),
+}
+
+impl<'a> Feeding<'a> {
+    /// Takes what there is of the rest of a line that was too long.
+    fn skip(&mut self, block: &[u8]) -> Read {
+        let newline = memchr::memchr(b'\n', block);
+        let bytes = newline.map_or(block.len(), |n| n + 1);
+        times::pass(&mut self.progress.context, bytes);
+        if newline.is_some() {
+            self.progress.skipping = false;
+            self.progress.pass_lines(1);
+            self.progress.fold.pass(self.progress.lines, self.tell);
+        }
+        Read { bytes: bytes as u64, lines: u64::from(newline.is_some()), too_long: 0 }
+    }
+
+    /// Takes the whole lines of a block that starts with one.
+    fn at_a_start(&mut self, block: &[u8]) -> Read {
+        match lines::whole_lines(block, self.line_bytes) {
             Block::Partial => Read::default(),
             Block::TooLong(start) => {
-                let mut times = Times::new(&recogniser.zone, start, line_bytes, &progress.context);
-                self.cut(recogniser, progress, &mut times, 0, start, line_bytes, tell);
-                times.leave(start.len(), block.len(), &mut progress.context);
-                progress.skipping = true;
+                let mut times = self.times(start);
+                self.cut(&mut times, 0, start);
+                times.leave(start.len(), block.len(), &mut self.progress.context);
+                self.progress.skipping = true;
                 Read { bytes: block.len() as u64, lines: 0, too_long: 1 }
             }
             Block::Lines(block) => {
-                let before = progress.lines;
-                let too_long = self.lines(recogniser, progress, block, line_bytes, tell);
-                progress.fold.pass(progress.lines, tell);
-                Read { bytes: block.len() as u64, lines: progress.lines - before, too_long }
+                let before = self.progress.lines;
+                let too_long = self.lines(block);
+                self.progress.fold.pass(self.progress.lines, self.tell);
+                Read { bytes: block.len() as u64, lines: self.progress.lines - before, too_long }
             }
         }
     }
 
-    /// The lines of interest in `block`, which holds whole lines; the others are only counted.
-    fn lines(
-        &mut self,
-        recogniser: &Recogniser,
-        progress: &mut Progress,
-        block: &[u8],
-        line_bytes: usize,
-        tell: &mut dyn FnMut(Event),
-    ) -> u64 {
+    /// Takes the lines of interest in `block`, which holds whole lines; the others are only counted. Returns how many were too long.
+    fn lines(&mut self, block: &[u8]) -> u64 {
+        let needles = &self.recogniser.needles;
         let (mut from, mut too_long) = (0, 0);
-        let mut times = Times::new(&recogniser.zone, block, line_bytes, &progress.context);
-        let mut longs = Longs::new(block, line_bytes);
-        recogniser.needles.start(&mut self.cursor);
+        let mut times = self.times(block);
+        let mut longs = Longs::new(block, self.line_bytes);
+        needles.start(&mut self.parser.cursor);
         while from < block.len() {
-            let hit = if progress.frames.is_open() {
-                Some(from)
-            } else {
-                recogniser.needles.find(block, from, &mut self.cursor)
-            };
+            let open = self.progress.frames.is_open();
+            let hit = if open { Some(from) } else { needles.find(block, from, &mut self.parser.cursor) };
             let Some(at) = hit.into_iter().chain(longs.next(from)).min() else {
-                progress.pass_lines(lines::count(&block[from..]));
+                self.progress.pass_lines(lines::count(&block[from..]));
                 break;
             };
             let (start, line) = lines::line_at(block, from, at);
-            progress.pass_lines(lines::count(&block[from..start]));
-            if let Some(cut) = line.bytes.get(..line_bytes).filter(|cut| cut.len() < line.bytes.len()) {
+            self.progress.pass_lines(lines::count(&block[from..start]));
+            if let Some(cut) = line.bytes.get(..self.line_bytes).filter(|cut| cut.len() < line.bytes.len()) {
                 too_long += 1;
-                self.cut(recogniser, progress, &mut times, start, cut, line_bytes, tell);
+                self.cut(&mut times, start, cut);
             } else {
-                self.line(recogniser, progress, &mut times, start, line.bytes, line_bytes, tell);
+                self.line(&mut times, start, line.bytes);
             }
-            progress.pass_lines(1);
+            self.progress.pass_lines(1);
             from = line.next;
         }
-        times.leave(block.len(), block.len(), &mut progress.context);
+        times.leave(block.len(), block.len(), &mut self.progress.context);
         too_long
     }
 
-    /// The first part of a line that is too long. Whether it tells anything is asked of this part alone: of the rest, more or less
-    /// is there, by how the bytes arrived.
-    #[allow(clippy::too_many_arguments)] // as below
-    fn cut(
-        &mut self,
-        recogniser: &Recogniser,
-        progress: &mut Progress,
-        times: &mut Times<'_>,
-        start: usize,
-        cut: &[u8],
-        line_bytes: usize,
-        tell: &mut dyn FnMut(Event),
-    ) {
-        if progress.frames.is_open() || recogniser.needles.stand_in(cut) {
-            self.line(recogniser, progress, times, start, cut, line_bytes, tell);
+    /// Takes the first part of a line that is too long. Whether it tells anything is asked of this part alone: of the rest, more or
+    /// less is there, by how the bytes arrived.
+    fn cut(&mut self, times: &mut Times<'_>, start: usize, cut: &[u8]) {
+        if self.progress.frames.is_open() || self.recogniser.needles.stand_in(cut) {
+            self.line(times, start, cut);
         }
     }
 
-    #[allow(clippy::too_many_arguments)] // the line, where it stands, and what is known: nothing to group
-    fn line(
-        &mut self,
-        recogniser: &Recogniser,
-        progress: &mut Progress,
-        times: &mut Times<'_>,
-        start: usize,
-        line: &[u8],
-        line_bytes: usize,
-        tell: &mut dyn FnMut(Event),
-    ) {
-        let Progress { lines, frames, context, fold, .. } = progress;
-        let Framed::Whole(payload, frame) = frames.unwrap(line, line_bytes) else { return };
+    /// Takes the line that starts at `start` of the block.
+    fn line(&mut self, times: &mut Times<'_>, start: usize, line: &[u8]) {
+        let Self { parser, recogniser, progress, line_bytes, tell } = self;
+        let Progress { lines, frames, context, fold, .. } = &mut **progress;
+        let Framed::Whole(payload, frame) = frames.unwrap(line, *line_bytes) else { return };
+        // Of successes and finish reasons nothing but the line matters.
         let mut stands = None;
-        recogniser.read(&payload, *lines, context, &mut self.view, &mut |mut signal| {
-            let mut written = None;
-            if let Signal::Failure(failure) = &mut signal {
-                let (time, head) = *stands.get_or_insert_with(|| {
+        recogniser.read(&payload, *lines, context, &mut parser.view, &mut |signal| {
+            let place = if matches!(signal, Signal::Failure(_) | Signal::Retry) {
+                *stands.get_or_insert_with(|| {
                     let framed = frame.time.and_then(|t| time::in_text(t, &recogniser.zone));
                     let own = time::of(&payload, &recogniser.zone);
                     let above = if own.is_none() { times.before(start) } else { None };
-                    (framed.or(own).or(above.map(|a| a.time)), above.and_then(|a| a.head))
-                });
-                (written, failure.head) = (time, head);
-            }
-            fold.take(signal, *lines, written, tell);
+                    let time = framed.or(own).or(above.map(|a| a.time));
+                    Place { line: *lines, time, head: above.and_then(|a| a.head) }
+                })
+            } else {
+                Place { line: *lines, time: None, head: None }
+            };
+            fold.take(signal, place, *tell);
         });
     }
-}
 
-fn skip(progress: &mut Progress, block: &[u8], tell: &mut dyn FnMut(Event)) -> Read {
-    let newline = memchr::memchr(b'\n', block);
-    let bytes = newline.map_or(block.len(), |n| n + 1);
-    times::pass(&mut progress.context, bytes);
-    if newline.is_some() {
-        progress.skipping = false;
-        progress.pass_lines(1);
-        progress.fold.pass(progress.lines, tell);
+    fn times<'b>(&self, block: &'b [u8]) -> Times<'b>
+    where
+        'a: 'b,
+    {
+        Times::new(&self.recogniser.zone, block, self.line_bytes, &self.progress.context)
     }
-    Read { bytes: bytes as u64, lines: u64::from(newline.is_some()), too_long: 0 }
 }
 
 #[cfg(test)]

@@ -89,9 +89,10 @@ fn coded(view: &[u8], at: usize, key_end: usize, code: Code, within: Option<usiz
         (Kind::Java, _) => Form::JavaError,
         (Kind::Error, true) => Form::ErrorObject,
         (Kind::Error, false) => Form::ErrorObjectNumber,
-        (Kind::Plain, _) if refuses(view, &object, end) => Form::Envelope,
+        (Kind::Plain, _) if refuses(view, &object, end, b'}') => Form::Envelope,
+        (Kind::Call, _) if message.is_some() && refuses(view, &object, end, b')') => Form::Envelope,
         // Without an object around it on this line, the line is the rest of a wrapped one.
-        (Kind::Plain | Kind::None, true) if message.is_some() => Form::Object,
+        (Kind::Plain | Kind::Call | Kind::None, true) if message.is_some() => Form::Object,
         (Kind::Plain, false) if message.is_some() => Form::ObjectNumber,
         _ => Form::Field,
     };
@@ -118,6 +119,8 @@ enum Kind {
     Plain,
     /// `ChatError(…)`.
     Java,
+    /// What another class prints of itself: `Message(…)`.
+    Call,
     /// No object around it.
     None,
 }
@@ -147,7 +150,7 @@ impl Object {
                 b'(' if view[..i].ends_with(b"ChatError") => {
                     return Self { kind: Kind::Java, inner: i + 1, outer: i - 9 };
                 }
-                b'(' => return Self { kind: Kind::None, inner: i + 1, outer: at },
+                b'(' => return Self { kind: Kind::Call, inner: i + 1, outer: at },
                 _ => {}
             }
         }
@@ -182,10 +185,10 @@ pub fn error_key(before: &[u8]) -> Option<usize> {
     whole.then(|| word.len().saturating_sub(usize::from(bare.is_some())))
 }
 
-/// Whether the object says `"success":false` behind `end`.
-fn refuses(view: &[u8], object: &Object, end: usize) -> bool {
+/// Whether the object, which ends with `close`, says `"success":false` behind `end`.
+fn refuses(view: &[u8], object: &Object, end: usize, close: u8) -> bool {
     let view = &view[..view.len().min(end + MESSAGE)];
-    let object_end = view[end..].iter().position(|b| *b == b'}').map_or(view.len(), |n| end + n);
+    let object_end = memchr::memchr(close, &view[end..]).map_or(view.len(), |n| end + n);
     let text = &view[object.inner.min(end)..object_end];
     memmem::find_iter(text, b"success").any(|at| {
         value::separator(&text[at + 7..]).is_some_and(|n| {

@@ -32,6 +32,38 @@ const NEXT_LINES: u64 = 2;
 /// The same where the headers of both are printed.
 const HEADER_LINES: u64 = 40;
 
+/// Texts behind which a status answers the request on a line above: curl's `returned error: 429`, wget's `HTTP request sent, awaiting response... 429`.
+const FAILED: [&str; 2] = ["returned error: ", "HTTP request sent, awaiting response... "];
+
+/// The same, where the status must be one of failure: `HTTP 400 …`, urllib's `HTTP Error 429: …`, .NET's
+/// `Response status code does not indicate success: 401 (Unauthorized).`
+const TOLD: [&str; 3] = ["HTTP ", "HTTP Error ", "Response status code does not indicate success: "];
+
+/// .NET's `Received HTTP response headers after 130.2113ms - 404`.
+const RECEIVED: &str = "Received HTTP response headers after ";
+
+/// mitmproxy's `<< 429 Too Many Requests` and `<< HTTP/2.0 429 Too Many Requests`.
+const SHOWN: &str = "<< ";
+
+/// `curl -v`'s `< HTTP/2 429`.
+const HEADER: &str = "< HTTP/";
+
+/// What the lines hold that answer a request above. `HTTP ` and `<< ` alone are no answer, and everywhere; .NET's text is printed behind the
+/// class that throws it, whose pieces are rarer.
+pub const NEEDLES: [&str; 11] = [
+    FAILED[0],
+    FAILED[1],
+    RECEIVED,
+    HEADER,
+    "<< 2",
+    "<< 4",
+    "<< 5",
+    "HTTP 4",
+    "HTTP 5",
+    TOLD[1],
+    "HttpRequestException: Response",
+];
+
 /// Methods of requests: RFC 9110, section 9, and RFC 5789.
 pub const METHODS: [&[u8]; 5] = [b"GET", b"POST", b"PUT", b"DELETE", b"PATCH"];
 
@@ -70,7 +102,7 @@ const OKHTTP: u8 = 16;
 const SQUID: u8 = 32;
 
 /// Pieces of all the texts behind which a status is looked for. No text ends within a piece in such a way that another is missed.
-const PIECES: [(&str, u8); 13] = [
+const PIECES: [(&str, u8); 14] = [
     ("HTTP/", VERSION),
     ("status", PHRASE | KEY),
     ("Status", PHRASE | KEY),
@@ -79,6 +111,7 @@ const PIECES: [(&str, u8); 13] = [
     ("Error", PHRASE),
     ("error '", PHRASE),
     ("message=", PHRASE),
+    ("times): ", PHRASE),
     ("-> ", ARROW),
     ("=> ", ARROW),
     ("→ ", ARROW),
@@ -186,9 +219,13 @@ fn client_error(view: &[u8]) -> Option<u32> {
         .or_else(|| error(b"status "))
         // `Error: 400 API x has been taken offline` (openai-node)
         .or_else(|| error(b"Error: "))
+        // `POST https://api.z.ai/… failed: HTTP Error 429: Too Many Requests` (urllib)
+        .or_else(|| error(b"HTTP Error "))
         // `Client error '435 ' for url …` (httpx, where the status has no reason phrase)
         .or_else(|| error(b"Client error '"))
         .or_else(|| error(b"Server error '"))
+        // `Retrying <POST https://api.z.ai/…> (failed 1 times): 429 Unknown Status` (Scrapy)
+        .or_else(|| error(b"times): "))
 }
 
 /// `POST https://api.z.ai/… 429 88ms`: a request, and behind its URL the status.
@@ -224,24 +261,17 @@ fn arrow(view: &[u8]) -> Option<u32> {
 
 /// The answer to a request that the line so many `lines` above names.
 pub fn answer_below(view: &[u8], lines: u64) -> Option<Answer> {
-    let headers = lines <= HEADER_LINES && view.starts_with(b"< HTTP/");
+    let headers = lines <= HEADER_LINES && view.starts_with(HEADER.as_bytes());
     if lines > NEXT_LINES && !headers {
         return None;
     }
-    // curl's `returned error: 429`, wget's `awaiting response... 429 Too Many Requests`.
-    let failed = behind(view, b"returned error: ").or_else(|| behind(view, b"awaiting response... ")).and_then(status);
-    // mitmproxy's `<< 429 Too Many Requests` and `<< HTTP/2.0 429 Too Many Requests`.
-    let shown =
-        || behind(view, b"<< ").and_then(|after| status(after).or_else(|| http_version(after))).filter(|s| *s >= 200);
-    // `HTTP 400 …`, urllib's `HTTP Error 429: …`, .NET's `Response status code does not indicate success: 401 (Unauthorized).`
-    let told = || {
-        let texts = [b"HTTP ".as_slice(), b"HTTP Error ", b"does not indicate success: "];
-        texts.iter().find_map(|text| behind(view, text).and_then(status).filter(|s| is_error(*s)))
-    };
+    let behind = |text: &str| behind(view, text.as_bytes());
+    let failed = FAILED.iter().find_map(|text| behind(text)).and_then(status);
+    let shown = || behind(SHOWN).and_then(|after| status(after).or_else(|| http_version(after))).filter(|s| *s >= 200);
+    let told = || TOLD.iter().find_map(|text| behind(text).and_then(status).filter(|s| is_error(*s)));
     let failed = failed.or_else(told);
-    // .NET's `Received HTTP response headers after 130.2113ms - 404`.
     let received = || {
-        let after = behind(view, b"Received HTTP response headers after ")?;
+        let after = behind(RECEIVED)?;
         status(&after[memmem::find(&after[..after.len().min(32)], b"ms - ")? + 5..])
     };
     if let Some(status) = failed.filter(|s| *s >= 400).or_else(received).or_else(shown) {

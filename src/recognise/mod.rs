@@ -13,6 +13,7 @@ mod needles;
 mod prompt;
 mod quotation;
 mod request_id;
+mod retry;
 mod sdk;
 mod search;
 mod shape;
@@ -100,7 +101,7 @@ pub enum Signal {
     },
     /// An answer ended.
     Finish(FinishReason, Shape),
-    /// The SDK will try again: the failure before is all there is of that attempt.
+    /// Another attempt will be made: what was told of the last one is all there is of it.
     Retry,
     /// A line that looks like an error of the API and was not taken for one.
     LookAlike,
@@ -121,8 +122,6 @@ pub struct Failure {
     pub message: Option<u64>,
     /// A hash of the vendor's request id.
     pub request: Option<u64>,
-    /// Where the line has no time of its own: which statement printed the one above that has one, if that speaks of a failure.
-    pub head: Option<u64>,
 }
 
 /// The recogniser of one configuration.
@@ -258,7 +257,7 @@ impl<'a> Reading<'a> {
     /// The most specific identity wins: codes, then texts, then HTTP, then what is left of an SDK's exception.
     /// Returns whether the line showed an answer or a failure.
     fn signals(&self, tell: &mut dyn FnMut(Signal)) -> bool {
-        if find::RETRYING.find(self.view).is_some() && !self.marks.foreign() {
+        if retry::is_announced(self.view) && !self.marks.foreign() {
             tell(Signal::Retry);
         }
         let mut taken: Vec<Failure> = Vec::new();
@@ -279,13 +278,17 @@ impl<'a> Reading<'a> {
         if taken.is_empty() && look_alike {
             tell(Signal::LookAlike);
         }
-        let answered = answer.is_some() || !taken.is_empty();
+        let failed = !taken.is_empty();
+        let answered = answer.is_some() || failed;
         for mut failure in taken {
             failure.status = failure.status.or(answer.map(|a| a.status)).filter(|s| *s >= 400);
             if failure.source == Source::Guessed && answer.is_some() {
                 failure.source = Source::Told; // the line is the answer itself
             }
             tell(Signal::Failure(failure));
+        }
+        if failed && retry::follows(self.view) {
+            tell(Signal::Retry);
         }
         if !self.marks.foreign() {
             finish::reasons(self.view, |reason, at| {
@@ -379,7 +382,8 @@ impl<'a> Reading<'a> {
                 Identity::Business(row.code)
             };
             let all_is_said = || !self.marks.foreign() && text::is_sdk_message(self.view, &found);
-            let source = if documented && (likely || all_is_said()) { Source::Told } else { source };
+            let told = documented && likely || evidence.status && all_is_said();
+            let source = if told { Source::Told } else { source };
             let (start, form) = (found.start, Form::Text);
             self.add(taken, &Found { identity, source, status, message: None, request: None, start, form });
         }
@@ -419,7 +423,6 @@ impl<'a> Reading<'a> {
                 shape: self.shape(new.start, new.form),
                 message: message(),
                 request: new.request,
-                head: None,
             }),
         }
     }
@@ -427,7 +430,7 @@ impl<'a> Reading<'a> {
     /// A failure without code and text: its shape is that of the whole line.
     fn bare(&self, identity: Identity, source: Source, status: Option<u32>) -> Failure {
         let shape = self.shape(self.view.len(), Form::Field);
-        Failure { identity, source, status, shape, message: None, request: None, head: None }
+        Failure { identity, source, status, shape, message: None, request: None }
     }
 }
 

@@ -7,6 +7,21 @@ use memchr::memmem;
 
 use super::search::Search;
 
+/// What a line holds that these exceptions are printed on, or that names the SDK that threw one.
+pub const NEEDLES: [&str; 11] = [
+    CLASSES[0].0,
+    CLASSES[1].0,
+    CLASSES[2].0,
+    CLASSES[3].0,
+    CLASSES[4].0,
+    STREAM_CLASS,
+    ZAI,
+    HTTP,
+    "ZAiHttpException",
+    "ZhiPuAiHttpException",
+    "ProviderBusinessError",
+];
+
 /// What the class of an exception tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lost {
@@ -17,12 +32,12 @@ pub enum Lost {
 }
 
 /// The SDKs' classes and the statuses they stand for (`_make_status_error` of `zhipuai` and `zai`).
-const CLASSES: [(&[u8], u32); 5] = [
-    (b"APIRequestFailedError", 400),
-    (b"APIAuthenticationError", 401),
-    (b"APIReachLimitError", 429),
-    (b"APIInternalError", 500),
-    (b"APIServerFlowExceedError", 503),
+const CLASSES: [(&str, u32); 5] = [
+    ("APIRequestFailedError", 400),
+    ("APIAuthenticationError", 401),
+    ("APIReachLimitError", 429),
+    ("APIInternalError", 500),
+    ("APIServerFlowExceedError", 503),
 ];
 
 /// LiteLLM's classes, which print `ZaiException` behind them.
@@ -38,13 +53,16 @@ const LITELLM: [(&[u8], u32); 8] = [
 ];
 
 /// The phrase of the SDKs' error inside a stream.
-const STREAM: &[u8] = b"An error occurred during streaming";
+const STREAM: &str = "An error occurred during streaming";
+
+/// The class of that error.
+const STREAM_CLASS: &str = "APIResponseError";
 
 /// The name behind LiteLLM's classes.
-const ZAI: &[u8] = b"ZaiException";
+const ZAI: &str = "ZaiException";
 
 /// What an adapter prints of an answer whose body it does not read.
-const HTTP: &[u8] = b"HTTP exception: HTTP ";
+const HTTP: &str = "HTTP exception: HTTP ";
 
 /// What each of these exceptions is printed with.
 static WORDS: LazyLock<Search> = LazyLock::new(|| {
@@ -55,14 +73,14 @@ static WORDS: LazyLock<Search> = LazyLock::new(|| {
 /// Reads the class of an exception of `view`.
 pub fn lost(view: &[u8]) -> Option<Lost> {
     WORDS.find(view, 0..view.len())?;
-    if memmem::find(view, STREAM).is_some() && printed(view, b"APIResponseError") {
+    if memmem::find(view, STREAM.as_bytes()).is_some() && printed(view, STREAM_CLASS) {
         return Some(Lost::Unknown);
     }
-    if memmem::find(view, ZAI).is_some() {
+    if memmem::find(view, ZAI.as_bytes()).is_some() {
         let class = LITELLM.iter().find(|(class, _)| memmem::find(view, class).is_some());
         return class.map(|(_, status)| Lost::Status(*status));
     }
-    if let Some(at) = memmem::find(view, HTTP) {
+    if let Some(at) = memmem::find(view, HTTP.as_bytes()) {
         let status = super::value::number(&view[at + HTTP.len()..]).map(|(n, _)| n);
         return status.filter(|s| (400..600).contains(s)).map(Lost::Status);
     }
@@ -71,10 +89,10 @@ pub fn lost(view: &[u8]) -> Option<Lost> {
 }
 
 /// Whether the class is printed as what was raised, not as a line of source code.
-fn printed(view: &[u8], class: &[u8]) -> bool {
+fn printed(view: &[u8], class: &str) -> bool {
     let source = OnceCell::new();
     let source = |at| source.get_or_init(|| source_code(view)).is_some_and(|end| end <= at);
-    memmem::find_iter(view, class).any(|at| {
+    memmem::find_iter(view, class.as_bytes()).any(|at| {
         let behind = &view[at + class.len()..];
         // A linter's `'zai.core.APIReachLimitError' imported but unused`.
         let named = behind.first().is_some_and(|b| matches!(b, b'\'' | b'"')) && behind[1..].starts_with(b" imported");

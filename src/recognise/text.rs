@@ -254,11 +254,17 @@ fn is_message(view: &[u8], start: usize) -> bool {
     separated && (speaks_of_failure(lead) || message_key(before))
 }
 
-/// Whether a text is all that openai-python 3 prints of an error: `Error code: 400 - Prompt exceeds max length`, to the end of the line.
+/// Whether a text is all that openai-python 3 prints of an error: `Error code: 400 - Prompt exceeds max length`, to the end of the line, or
+/// of the quotes around it.
 pub fn is_sdk_message(view: &[u8], found: &Found) -> bool {
     let before = view[..found.start].strip_suffix(b" - ").filter(|before| status_at_end(before));
-    let code = before.is_some_and(|before| before[..before.len() - 3].ends_with(b"Error code: "));
-    code && found.len >= TELLING && normalise(&view[found.start..]).len() == found.len
+    let Some(before) = before.and_then(|before| before[..before.len() - 3].strip_suffix(b"Error code: ")) else {
+        return false;
+    };
+    let text = &view[found.start..];
+    let quote = before.last().filter(|b| matches!(b, b'"' | b'\''));
+    let end = quote.and_then(|quote| memchr::memchr(*quote, text)).unwrap_or(text.len());
+    found.len >= TELLING && normalise(&text[..end]).len() == found.len
 }
 
 /// Whether a text stands behind the cells of a status and a code in a table of calls: `glm-4.6,400,1301,"…"`.

@@ -16,7 +16,7 @@ mod buckets;
 use self::anchored::Anchored;
 use self::brackets::Brackets;
 use self::buckets::Sample;
-use super::value;
+use super::{http, sdk, value};
 use crate::lines;
 
 /// What a needle's neighbourhood must look like for the hit to count.
@@ -38,8 +38,8 @@ enum Check {
     DockerEnd,
 }
 
-/// Texts that are needed whatever the catalogue holds. All of at least four bytes.
-const FIXED: &[(&str, Check)] = &[
+/// Common words that count only with what is behind them.
+const CHECKED: [(&str, Check); 7] = [
     ("code", Check::Code),
     ("Code", Check::Code),
     ("type", Check::Type),
@@ -47,36 +47,17 @@ const FIXED: &[(&str, Check)] = &[
     ("error", Check::Object),
     ("finish", Check::Finish),
     ("stop_reason", Check::Finish),
-    ("Retrying request", Check::None),
-    // The SDKs' own exceptions, where the body is lost.
-    ("APIReachLimitError", Check::None),
-    ("APIRequestFailedError", Check::None),
-    ("APIAuthenticationError", Check::None),
-    ("APIInternalError", Check::None),
-    ("APIServerFlowExceedError", Check::None),
-    ("APIResponseError", Check::None),
-    ("ZaiException", Check::None),
-    ("ZAiHttpException", Check::None),
-    ("ZhiPuAiHttpException", Check::None),
-    ("ProviderBusinessError", Check::None),
-    ("HTTP exception: HTTP ", Check::None),
-    // An answer on the line below its request.
-    ("returned error: ", Check::None),
-    ("HTTP request sent, awaiting response... ", Check::None),
-    ("Received HTTP response headers after ", Check::None),
-    ("< HTTP/", Check::None),
-    ("<< 4", Check::None),
-    ("<< 5", Check::None),
-    ("HTTP 4", Check::None),
-    ("HTTP 5", Check::None),
-    ("HTTP Error ", Check::None),
-    ("HttpRequestException: Response", Check::None),
-    // The cause of what is printed above.
-    ("<last_exception>", Check::None),
-    (lines::CRI_PART[0], Check::None),
-    (lines::CRI_PART[1], Check::None),
     (lines::DOCKER_END, Check::DockerEnd),
 ];
+
+/// What lines hold that tell nothing without those around them.
+const LINKS: [&str; 4] = ["Retrying request", "<last_exception>", lines::CRI_PART[0], lines::CRI_PART[1]];
+
+/// All texts that are needed whatever the catalogue holds, each of at least four bytes.
+fn fixed() -> impl Iterator<Item = (&'static str, Check)> {
+    let plain = sdk::NEEDLES.into_iter().chain(http::NEEDLES).chain(LINKS);
+    CHECKED.into_iter().chain(plain.map(|text| (text, Check::None)))
+}
 
 /// The needles of one configuration.
 #[derive(Debug)]
@@ -97,7 +78,7 @@ impl Needles {
         brackets: impl Iterator<Item = &'a str>,
         texts: impl Iterator<Item = &'a str>,
     ) -> Self {
-        let mut all: Vec<(&str, Check)> = FIXED.to_vec();
+        let mut all: Vec<(&str, Check)> = fixed().collect();
         all.extend(hosts.map(|h| (h, Check::Host)));
         all.extend(texts.map(|t| (t, Check::None)));
         // A line that holds the longer of two texts holds the shorter one too.
