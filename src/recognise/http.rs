@@ -139,7 +139,7 @@ const KEYS: [&[u8]; 9] = [
 pub fn answer(view: &[u8]) -> Option<Answer> {
     let pieces = PIECE.find_iter(view).fold(0, |all, piece| all | PIECES[piece.pattern().as_usize()].1);
     let look = |piece: u8, read: fn(&[u8]) -> Option<u32>| if pieces & piece == 0 { None } else { read(view) };
-    if let Some(status) = look(VERSION, http_version) {
+    if let Some(status) = look(VERSION, http_version).or_else(|| look(PHRASE, attempt)) {
         return Some(Answer { status, by: By::Transport });
     }
     if let Some(status) = reason(view).or_else(|| look(PHRASE, client_error)).or_else(|| look(ARROW, arrow)) {
@@ -226,6 +226,12 @@ fn client_error(view: &[u8]) -> Option<u32> {
         .or_else(|| error(b"Server error '"))
         // `Retrying <POST https://api.z.ai/…> (failed 1 times): 429 Unknown Status` (Scrapy)
         .or_else(|| error(b"times): "))
+}
+
+/// `post https://api.z.ai/… failed with status 429 in 47ms - retrying, 2 attempts remaining`: each attempt, by openai-node itself.
+fn attempt(view: &[u8]) -> Option<u32> {
+    let after = behind(view, b" failed with status ")?;
+    status(after).filter(|_| after[3..].starts_with(b" in "))
 }
 
 /// `POST https://api.z.ai/… 429 88ms`: a request, and behind its URL the status.
@@ -378,6 +384,11 @@ mod tests {
             ("404 Client Error: Gone for url: https://api.z.ai/x", (404, Derived)),
             ("429, message='Too Many', url='https://api.z.ai/x'", (429, Derived)),
             ("<-- 401 https://api.z.ai/x (84ms)", (401, Transport)),
+            (
+                "[log_a] post https://api.z.ai/x failed with status 429 in 3ms - error; no more retries left",
+                (429, Transport),
+            ),
+            ("post https://api.z.ai/x failed with status 429, giving up", (429, Derived)),
             ("Request failed with status code 429 https://api.z.ai", (429, Derived)),
             ("Server returned HTTP response code: 400 for URL: https://api.z.ai/x", (400, Derived)),
             ("Client error '435 ' for url 'https://api.z.ai/x' For more information check: y", (435, Derived)),

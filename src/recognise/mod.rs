@@ -54,8 +54,8 @@ pub const HOSTS: [&str; 2] = ["api.z.ai", "open.bigmodel.cn"];
 const KIN: [&str; 2] = ["z.ai", "bigmodel.cn"];
 
 /// Within how many lines of a request its status is shown, where they are members of an object that is printed over several
-/// lines: `url: …`, the request's body, `statusCode: 504`.
-const REQUEST_OBJECT_LINES: u64 = 40;
+/// lines: `url: …`, the request's body, `statusCode: 504`. Node's `console.error` of an `AxiosError` has fifty lines between the two.
+const REQUEST_OBJECT_LINES: u64 = 64;
 
 /// How many codes of one line are weighed. A line with more is made to be slow.
 const CODES: usize = 512;

@@ -83,7 +83,7 @@ impl Shape {
 /// A line, as it is looked at for shapes: a line of hundreds of errors is searched once for what it says behind them.
 pub struct Printed<'a> {
     view: &'a [u8],
-    last: OnceCell<[Option<usize>; 2]>,
+    last: OnceCell<[Option<usize>; 3]>,
 }
 
 impl<'a> Printed<'a> {
@@ -353,8 +353,8 @@ fn quoted(head: &[u8], at: usize, kept: &mut Kept) -> usize {
 const STATEMENTS: [&[u8]; 7] =
     [b"\"msg\"", b"\"message\"", b"\"event\"", b"\"@mt\"", b"\"type\"", b"\"logger\"", b"\"logger_name\""];
 
-/// Those which loggers print last, and errors do not hold.
-const LAST: [&[u8]; 2] = [b"\"msg\":", b"\"event\":"];
+/// Those which loggers print last: winston sorts its keys. What an error itself says is the same for all that print it.
+const LAST: [&[u8]; 3] = [b"\"msg\":", b"\"event\":", b"\"message\":"];
 
 /// Whether `before` ends with such a key.
 fn tells_the_statement(before: &[u8]) -> bool {

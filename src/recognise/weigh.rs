@@ -35,11 +35,12 @@ impl<'a> Said<'a> {
         Self { message, first: normalise(first_part(body::inner_text(message.text))) }
     }
 
-    /// A hash of all of it, if it is there as a whole.
+    /// A hash of all of it but the status that openai-node puts before it, if it is there as a whole.
     pub(super) fn hash(&self) -> Option<u64> {
         let all = body::inner_text(self.message.text);
-        let is_short = all.len() <= FIRST_PART;
-        self.message.whole.then(|| if is_short { xxh3_64(&self.first) } else { xxh3_64(&normalise(all)) })
+        let text = if let [b'4' | b'5', b'0'..=b'9', b'0'..=b'9', b' ', text @ ..] = all { text } else { all };
+        let is_first = text.len() == all.len() && all.len() <= FIRST_PART;
+        self.message.whole.then(|| if is_first { xxh3_64(&self.first) } else { xxh3_64(&normalise(text)) })
     }
 }
 
@@ -174,6 +175,13 @@ mod tests {
         let long = "余".repeat(1_000);
         assert_eq!(first_part(long.as_bytes()), "余".repeat(FIRST_PART / 3).as_bytes());
         assert_eq!(first_part(&[0x80; 2_000]).len(), FIRST_PART, "what is no text is cut anywhere");
+    }
+
+    #[test]
+    fn a_message_with_its_status_is_the_same() {
+        let hash = |text: &'static str| Said::of(Message { text: text.as_bytes(), whole: true }).hash();
+        assert_eq!(hash("429 Rate limit reached"), hash("Rate limit reached."));
+        assert_ne!(hash("4290 limits"), hash("limits"));
     }
 
     #[test]
