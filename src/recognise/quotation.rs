@@ -1,7 +1,8 @@
 //! Errors that a line quotes or shows, and that nobody met.
 
 use super::body::{Coded, Message};
-use super::{Reading, evidence, find};
+use super::reading::Reading;
+use super::{evidence, find};
 
 impl Reading<'_> {
     /// Whether a body stands within a sentence: words follow it, and none before it speaks of a failure.

@@ -5,7 +5,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::body::{self, Coded, Message};
 use super::evidence::{ENOUGH, Evidence, Form, LOOKS_ALIKE};
 use super::quotation::behind_body;
-use super::{Found, Identity, Reading, Source, find, http};
+use super::reading::{Found, Reading};
+use super::{Identity, Source, find, http};
 use crate::catalogue::{Agreement, Row, normalise};
 
 /// Of a wording a whole message that is shorter, in normalised bytes, is none.
