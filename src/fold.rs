@@ -144,14 +144,15 @@ impl Fold {
     /// again, means a new call; the same shape does not where the HTTP client shows each answer, and has shown none since.
     fn told_again(&self, print: Print<'_>) -> Option<usize> {
         for (at, call) in self.calls.iter().enumerate().rev() {
-            if call.is_explained_by(print) {
-                return None;
+            if call.held {
+                if call.is_explained_by(print) {
+                    return None;
+                }
+                continue;
             }
-            let twice = || {
-                let none_since = self.successes.line <= call.line && self.explained(print).is_none();
-                call.is_told_twice_by(print) && none_since
-            };
-            if call.is_told_again_by(print) || twice() {
+            let none_shown_since = || self.successes.line <= call.line && self.explained(print).is_none();
+            let twice = || call.is_told_twice_by(print) && none_shown_since();
+            if call.identity == print.failure.identity && (call.is_told_again_by(print) || twice()) {
                 return Some(at);
             }
         }
@@ -160,7 +161,7 @@ impl Fold {
 
     /// The HTTP failure that this line tells the reason of.
     fn explained(&self, print: Print<'_>) -> Option<usize> {
-        self.calls.iter().rposition(|call| call.is_explained_by(print))
+        self.calls.iter().rposition(|call| call.held && call.is_explained_by(print))
     }
 
     fn success(&mut self, status: u32, derived: bool, line: u64, tell: &mut dyn FnMut(Event)) {

@@ -127,27 +127,27 @@ impl Call {
         Some(Event::Answer(status))
     }
 
-    /// Whether it is held, and a line can be its reason.
+    /// Whether a line can be the reason of a call that is held.
     pub fn is_explained_by(&self, print: Print<'_>) -> bool {
         let status = match (self.identity, print.failure.status) {
             (Identity::Http(held, _), Some(told)) => held == told,
             _ => true,
         };
-        self.held && status && self.is_near(print.place)
+        status && self.is_near(print.place)
     }
 
-    /// Whether another layer tells of it again, or anybody of its request, which has one answer.
+    /// Whether another layer tells the same of it again, or anybody of its request, which has one answer.
     pub fn is_told_again_by(&self, print: Print<'_>) -> bool {
         let its_request = self.request.is_some() && self.request == print.failure.request;
-        self.is_told(print) && (its_request || self.is_of_another_layer(print))
+        its_request || self.is_of_another_layer(print)
     }
 
-    /// Whether the statement that told of it tells of it twice, as `CrewAI`'s does: at about the same time, and where the HTTP client shows each
+    /// Whether the statement that told of it tells the same twice, as `CrewAI`'s does: at about the same time, and where the HTTP client shows each
     /// answer. That it has shown none since is not asked here.
     pub fn is_told_twice_by(&self, print: Print<'_>) -> bool {
-        let at_once = self.time.zip(print.place.time).is_some_and(|(a, b)| a.is_near(b, RETOLD_MILLIS));
-        let same = at_once && self.shown && self.over.is_none() && self.message.is_some();
-        same && self.is_told(print) && self.is_same_request(print.failure)
+        let at_once = || self.time.zip(print.place.time).is_some_and(|(a, b)| a.is_near(b, RETOLD_MILLIS));
+        let known = self.shown && self.over.is_none() && self.message.is_some();
+        known && self.is_same_request(print.failure) && at_once()
     }
 
     /// Whether a line that tells no reason shows its answer again.
@@ -158,18 +158,15 @@ impl Call {
         same && self.is_near(print.place) && !self.was_printed_as(failure.shape)
     }
 
-    fn is_told(&self, print: Print<'_>) -> bool {
-        !self.held && self.identity == print.failure.identity
-    }
-
     /// Whether another layer, or another statement above the same exception, prints it at about the same time.
     fn is_of_another_layer(&self, print: Print<'_>) -> bool {
         let Print { failure, place } = print;
-        let at_once = self.time.zip(place.time).is_none_or(|(a, b)| a.is_near(b, RETOLD_MILLIS));
-        let below = print.below_head().filter(|_| self.time.is_some() && place.time.is_some());
+        let at_once = || self.time.zip(place.time).is_none_or(|(a, b)| a.is_near(b, RETOLD_MILLIS));
         // Of an attempt that is over only the exception is printed, right below the line that says so, whose time it has.
         let over = self.over.is_some() && self.over != place.time;
-        at_once && !over && self.is_same_request(failure) && !self.was_printed_as(below.unwrap_or(failure.shape))
+        let below = || print.below_head().filter(|_| self.time.is_some() && place.time.is_some());
+        let same = !over && self.is_same_request(failure) && at_once();
+        same && !self.was_printed_as(below().unwrap_or(failure.shape))
     }
 
     /// A request id decides; without one on both sides, the message does.
