@@ -32,6 +32,9 @@ pub struct Context {
     /// The line that announced the cause of what it printed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cause: Option<u64>,
+    /// The line that told of a failed request that is printed below it, and the status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failed: Option<(u64, u32)>,
     /// The time of the last line that had one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<time::Written>,
@@ -57,6 +60,16 @@ impl Context {
     /// How many lines above line `number` the API's host was named without an answer.
     pub(super) fn requested(&self, number: u64) -> Option<u64> {
         above(self.request, number)
+    }
+
+    /// The status of the request that may be printed on line `number`, if a line above told that it failed.
+    pub(super) fn failed(&self, number: u64, within: u64) -> Option<u32> {
+        self.failed.filter(|(at, _)| number.saturating_sub(*at) <= within).map(|(_, status)| status)
+    }
+
+    /// Line `number` tells of a failed request that may be printed below; or it has been.
+    pub(super) fn set_failed(&mut self, number: u64, status: Option<u32>) {
+        self.failed = status.map(|status| (number, status));
     }
 
     /// Whether line `number` may be a part of an error object that was opened above.

@@ -9,6 +9,8 @@ use memchr::memmem::Finder;
 pub(super) type Text = LazyLock<Finder<'static>>;
 
 pub(super) static HTTP_REQUEST: Text = LazyLock::new(|| Finder::new("HTTP Request: "));
+/// `Request failed with status code 429`, `failed with status 429 in 47ms`.
+pub(super) static WITH_STATUS: Text = LazyLock::new(|| Finder::new("with status "));
 pub(super) static RETRYING: Text = LazyLock::new(|| Finder::new("Retrying request"));
 /// `request_id`, `requestId` and their like.
 pub(super) static EQUEST: Text = LazyLock::new(|| Finder::new("equest"));

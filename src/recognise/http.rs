@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use memchr::memmem;
 
-pub use self::below::{NEEDLES, answer_below, is_over, status_member};
+pub use self::below::{NEEDLES, answer_below, failed_above, is_over, is_url_member, status_member};
 use super::search::Search;
 use super::{find, value};
 
@@ -67,7 +67,7 @@ const OKHTTP: u8 = 16;
 const SQUID: u8 = 32;
 
 /// Pieces of all the texts behind which a status is looked for. No text ends within a piece in such a way that another is missed.
-const PIECES: [(&str, u8); 14] = [
+const PIECES: [(&str, u8); 16] = [
     ("HTTP/", VERSION),
     ("status", PHRASE | KEY),
     ("Status", PHRASE | KEY),
@@ -77,6 +77,8 @@ const PIECES: [(&str, u8); 14] = [
     ("error '", PHRASE),
     ("message=", PHRASE),
     ("times): ", PHRASE),
+    ("DEBUG:response ", PHRASE),
+    (" - HTTP ", PHRASE),
     ("-> ", ARROW),
     ("=> ", ARROW),
     ("→ ", ARROW),
@@ -117,7 +119,7 @@ pub fn answer(view: &[u8]) -> Option<Answer> {
     look(OKHTTP, okhttp)
         .or_else(|| look(SQUID, squid))
         .or_else(|| haproxy(view))
-        .or_else(|| first(view))
+        .or_else(|| before_url(view))
         .or_else(|| behind_url(view))
         .map(|status| Answer { status, by: By::Transport })
 }
@@ -193,10 +195,20 @@ fn client_error(view: &[u8]) -> Option<u32> {
         .or_else(|| error(b"times): "))
 }
 
-/// `post https://api.z.ai/… failed with status 429 in 47ms - retrying, 2 attempts remaining`: each attempt, by openai-node itself.
+/// Each attempt, by the client's own log. openai-node and anthropic-node: `post https://api.z.ai/… failed with status 429 in 47ms - retrying, 2
+/// attempts remaining`, `… succeeded with status 200 in 25ms`, in version 4 `OpenAI:DEBUG:response (error; retrying, 2 attempts remaining)
+/// 429 https://…`; undici: `received response to POST https://… - HTTP 429`.
 fn attempt(view: &[u8]) -> Option<u32> {
-    let after = behind(view, b" failed with status ")?;
-    status(after).filter(|_| after[3..].starts_with(b" in "))
+    let logged = find::WITH_STATUS.find(view).and_then(|at| {
+        let after = &view[at + 12..];
+        let told = view[..at].ends_with(b" failed ") || view[..at].ends_with(b" succeeded ");
+        status(after).filter(|_| told && after[3..].starts_with(b" in "))
+    });
+    let debug = || {
+        let after = behind(view, b"DEBUG:response ")?;
+        status(if after.starts_with(b"(") { behind(after, b") ")? } else { after })
+    };
+    logged.or_else(debug).or_else(|| status(behind(view, b" - HTTP ")?))
 }
 
 /// `POST https://api.z.ai/… 429 88ms`: a request, and behind its URL the status.
@@ -254,11 +266,14 @@ fn haproxy(view: &[u8]) -> Option<u32> {
     status(words.next()?)
 }
 
-/// `434 https://api.z.ai/…`: what `curl -w '%{http_code} %{url}'` prints.
-fn first(view: &[u8]) -> Option<u32> {
-    let line = view.trim_ascii_start();
-    line.get(3..)?.strip_prefix(b" http")?;
-    status(line)
+/// `434 https://api.z.ai/…`, `0.054 429 https://…`: what `curl -w '%{http_code} %{url}'` prints; `<- 500 https://…`, `< 200 OK https://…`.
+fn before_url(view: &[u8]) -> Option<u32> {
+    memmem::find_iter(view, b" http").find_map(|at| {
+        let before = view[..at].strip_suffix(b" OK").unwrap_or(&view[..at]).trim_ascii_start();
+        let number = before.len().checked_sub(3)?;
+        let alone = number == 0 || before[number - 1] == b' ';
+        status(&before[number..]).filter(|status| number == 0 || alone && (*status == 200 || is_error(*status)))
+    })
 }
 
 /// Whether a number alone may be taken for the status of a failure: one that servers and proxies really answer with, and the
@@ -328,6 +343,17 @@ mod tests {
             assert_eq!(of(line), Some(expected), "{line}");
         }
         assert_eq!(of("434 https://api.z.ai/x"), Some((434, Transport)));
+        assert_eq!(of("0.054269 429 https://api.z.ai/x"), Some((429, Transport)));
+        assert_eq!(of("[pod/a/b] <- 500 https://api.z.ai/x"), Some((500, Transport)));
+        assert_eq!(of("< 200 OK https://api.z.ai/x"), Some((200, Transport)));
+        assert_eq!(of("page 466 https://api.z.ai/x"), None);
+        assert_eq!(of("[log_b] post https://api.z.ai/x succeeded with status 200 in 25ms"), Some((200, Transport)));
+        assert_eq!(
+            of("OpenAI:DEBUG:response (error; retrying, 2 attempts remaining) 429 https://api.z.ai/x {"),
+            Some((429, Transport))
+        );
+        assert_eq!(of("OpenAI:DEBUG:response 200 https://api.z.ai/x Headers {"), Some((200, Transport)));
+        assert_eq!(of("FETCH 6023: received response to POST https://api.z.ai//x - HTTP 200"), Some((200, Transport)));
         let haproxy = "haproxy[9]: 10.0.0.3:51302 egress be/s1 0/0/12/71/84 429 312 - - ---- 3/3/1/1/0 0/0 {api.z.ai} \"POST /x HTTP/2.0\"";
         assert_eq!(of(haproxy), Some((429, Transport)));
         assert_eq!(of("POST https://api.z.ai/x took 429 ms"), None);

@@ -163,6 +163,11 @@ impl Recogniser {
         } else if reading.is_answer_below() {
             context.set_request(None);
         }
+        if let Some(status) = http::failed_above(view).filter(|_| !answered && !marks.foreign()) {
+            context.set_failed(number, Some(status));
+        } else if answered {
+            context.set_failed(number, None);
+        }
         if marks.vendor {
             context.names_vendor(number);
         }

@@ -5,11 +5,14 @@ use super::reading::Reading;
 use super::{evidence, find};
 
 impl Reading<'_> {
-    /// Whether a body stands within a sentence: words follow it, and none before it speaks of a failure.
+    /// Whether a body stands within a sentence: words follow it, and none before it speaks of a failure. What is printed right behind it is
+    /// another program's (`…}}Warning: Problem : HTTP error.`), and a field is no word.
     pub(super) fn is_quotation(&self, coded: &Coded<'_>, behind: Option<&[u8]>) -> bool {
         let Some(after) = behind else { return false };
+        let glued = after.first().is_some_and(u8::is_ascii_alphabetic);
         let after = after.trim_ascii_start();
         let words = after.first().is_some_and(|b| b.is_ascii_alphabetic() || b == &b'?' || *b >= 0xE3);
+        let words = words && !glued && !is_field(after);
         let failing = || *self.failing.get_or_init(|| evidence::first_word_of_failure(self.view));
         words && failing().is_none_or(|end| end > coded.start)
     }
@@ -22,6 +25,12 @@ impl Reading<'_> {
         let shown = coded.message.is_some_and(dots) || is_value_of_example(before) || in_backticks(before, after);
         shown || behind.is_some_and(is_asked) || is_prompt(self.view)
     }
+}
+
+/// Whether a text begins with a field: `status=500`.
+fn is_field(text: &[u8]) -> bool {
+    let key = text.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
+    text.get(key) == Some(&b'=')
 }
 
 fn is_value_of_example(before: &[u8]) -> bool {

@@ -59,6 +59,8 @@ pub(super) struct Reading<'a> {
     requested: Option<u64>,
     /// The answer to that request, if the line is one.
     below: Option<http::Answer>,
+    /// The answer that a line above told of, if this is its request.
+    above: Option<http::Answer>,
     /// As it was printed, with its escapes.
     line: &'a [u8],
     printed: Printed<'a>,
@@ -87,6 +89,10 @@ impl<'a> Reading<'a> {
             in_error_object: context.in_error_object(number),
             requested,
             below: requested.filter(|_| !marks.foreign()).and_then(|n| http::answer_below(view, n)),
+            above: context
+                .failed(number, REQUEST_OBJECT_LINES)
+                .filter(|_| http::is_url_member(view))
+                .map(|status| http::Answer { status, by: By::Derived }),
             line: bytes,
             printed: Printed::new(view),
             layer: OnceCell::new(),
@@ -110,7 +116,8 @@ impl<'a> Reading<'a> {
             tell(Signal::Retry);
         }
         let mut taken: Vec<Failure> = Vec::new();
-        let answer = self.names_host().then(|| http::answer(self.view)).flatten().or(self.below);
+        let named = || http::answer(self.view).or(self.above);
+        let answer = self.names_host().then(named).flatten().or(self.below);
         let (look_alike, quoted) = self.coded(&mut taken);
         if taken.is_empty() && !quoted {
             self.texts(&mut taken);
@@ -127,7 +134,7 @@ impl<'a> Reading<'a> {
         if taken.is_empty() && look_alike {
             tell(Signal::LookAlike);
         }
-        let failed = !taken.is_empty();
+        let (failed, told) = (!taken.is_empty(), taken.iter().any(|failure| failure.source == Source::Told));
         let answered = answer.is_some() || failed;
         for mut failure in taken {
             failure.status = failure.status.or(answer.map(|a| a.status)).filter(|s| *s >= 400);
@@ -136,7 +143,7 @@ impl<'a> Reading<'a> {
             }
             tell(Signal::Failure(failure));
         }
-        if failed && retry::follows(self.view) {
+        if failed && retry::follows(self.view) || told && retry::is_meant(self.view) {
             tell(Signal::Retry);
         }
         if !self.marks.foreign() {

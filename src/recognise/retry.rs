@@ -24,13 +24,29 @@ const WITH_FAILURE: [(&str, &str); 4] = [
     ("failed with status ", " - retrying, "),
 ];
 
+/// How far behind its beginning such a line says the rest, in bytes: a URL may stand between.
+const REST: usize = 1_024;
+
 static BEGIN: LazyLock<Search> = LazyLock::new(|| Search::first(&WITH_FAILURE.map(|(begin, _)| begin)));
 
 /// Whether a line that tells of a failure announces another attempt.
 pub fn follows(view: &[u8]) -> bool {
     BEGIN.find_iter(view).any(|begin| {
         let (_, then) = WITH_FAILURE[begin.pattern().as_usize()];
-        memmem::find(&view[begin.end()..], then.as_bytes()).is_some()
+        let rest = &view[begin.end()..];
+        memmem::find(&rest[..rest.len().min(REST)], then.as_bytes()).is_some()
+    })
+}
+
+/// Words that announce another attempt in a program's own line about a failure: `retrying in 2s`, `will retry`, `retry #1 after 500`.
+static MEANT: LazyLock<Search> =
+    LazyLock::new(|| Search::first(&["etrying", "ill retry", "etry #", "etry 1", "etry 2", "etry 3"]));
+
+/// Whether a program's own line about a failure announces another attempt. It may say that there is none any more.
+pub fn is_meant(view: &[u8]) -> bool {
+    MEANT.find_iter(view).any(|word| {
+        let before = &view[..word.start().saturating_sub(1)];
+        ![b"up ".as_slice(), b"not ", b"no ", b"after ", b"stop ", b"stopped "].iter().any(|end| before.ends_with(end))
     })
 }
 
@@ -48,5 +64,16 @@ mod tests {
         assert!(!follows(b"Giving up go(...) after 2 tries (zai.core.APIReachLimitError: x)"));
         assert!(!follows(b"Gave up retrying <POST https://api.z.ai/x> (failed 3 times): 429 Unknown Status"));
         assert!(!follows(b"> (failed 1 times): Retrying <x"));
+        assert!(
+            is_meant(b"attempt 1 failed (1302), retrying in 0.2 s")
+                && is_meant(b"Will retry: x")
+                && is_meant(b"retry #1 after 500: x")
+        );
+        assert!(
+            !is_meant(b"gave up retrying: x")
+                && !is_meant(b"failed after retrying 3 times")
+                && !is_meant(b"not retrying: x")
+        );
+        assert!(!is_meant(b"no more retries left"));
     }
 }

@@ -267,11 +267,12 @@ pub fn is_sdk_message(view: &[u8], found: &Found) -> bool {
     found.len >= TELLING && normalise(&text[..end]).len() == found.len
 }
 
-/// Whether a text stands behind the cells of a status and a code in a table of calls: `glm-4.6,400,1301,"…"`.
+/// Whether a text stands behind a status and a code: in the cells of a table of calls (`glm-4.6,400,1301,"…"`), or printed one after the other
+/// (`chat failed 429 1302 …`).
 fn is_behind_cells(before: &[u8]) -> bool {
-    let Some(code) = before.strip_suffix(b",") else { return false };
+    let (code, separator) = before.strip_suffix(b",").map_or((before, b' '), |code| (code, b','));
     let digits = digits_at_end(code);
-    let status = code[..code.len() - digits].strip_suffix(b",");
+    let status = code[..code.len() - digits].strip_suffix(&[separator]);
     digits == 4 && status.is_some_and(status_at_end)
 }
 

@@ -73,8 +73,14 @@ const KEYS: [&[u8]; 5] = [b"timestamp\"", b"time\"", b"\"ts\"", b"timestamp=", b
 /// How much of a line is looked at for a time of day.
 const CLOCK: usize = 40;
 
+/// What `curl -v` prints before the lines of a connection and of headers: a certificate's `start date: Nov 27 20:56:00 2026 GMT` is no time of a line.
+const CURL: [&[u8]; 3] = [b"* ", b"< ", b"> "];
+
 /// The time of a line: from its head, or from a key of a structured line. Times without an offset are of `zone`.
 pub fn of(line: &[u8], zone: &TimeZone) -> Option<Written> {
+    if CURL.iter().any(|mark| line.starts_with(mark)) {
+        return None;
+    }
     in_text(&line[..line.len().min(HEAD)], zone).or_else(|| keyed(line, zone)).or_else(|| of_day(line))
 }
 

@@ -157,13 +157,18 @@ fn agreement(said: &Said<'_>, rows: &[&Row]) -> Option<Agreement> {
         return Some(Agreement::Whole);
     }
     let best = wordings().map(|w| w.agreement(text)).max().unwrap_or(Agreement::None);
-    let legible = || std::str::from_utf8(printed).is_ok_and(|t| !t.contains('\u{FFFD}'));
+    let legible = || std::str::from_utf8(printed).is_ok_and(|t| !t.chars().any(is_damage));
     let cut = !message.whole && text.len() < 12;
     // A short text that nobody cut is another's: 余额不足.
     if best == Agreement::Cut && message.whole && shortened.is_none() && text.len() < SHORTEST {
         return Some(Agreement::None);
     }
     if best == Agreement::None && (cut || !legible()) { None } else { Some(best) }
+}
+
+/// What a text holds that was read in another encoding: the replacement character, and UTF-8 read as Latin-1 (`Prompt è¶\u{85}`).
+fn is_damage(c: char) -> bool {
+    c == '\u{FFFD}' || ('\u{80}'..='\u{9F}').contains(&c)
 }
 
 #[cfg(test)]

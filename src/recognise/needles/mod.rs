@@ -136,8 +136,34 @@ impl Searcher {
     }
 }
 
+/// How much is read of a value in colours.
+const COLOURED: usize = 96;
+
+/// The beginning of a text without colours.
+fn plain(text: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(COLOURED);
+    lines::strip_ansi(&text[..text.len().min(COLOURED)], &mut plain);
+    plain
+}
+
 impl Check {
+    /// Whether the word at `start..end` counts by what is behind it, which may be in a terminal's colours.
     fn passes(self, block: &[u8], start: usize, end: usize) -> bool {
+        self.holds(block, start, end)
+            || self.may_be_coloured(&block[end..]) && self.holds(&plain(&block[start..]), 0, end - start)
+    }
+
+    /// Whether a terminal's escape stands where a value would: `code: ` and `finish_reason: ` are followed by one.
+    fn may_be_coloured(self, behind: &[u8]) -> bool {
+        match (self, behind) {
+            (Self::Code | Self::Type, [a, b, c, d, ..]) => [a, b, c, d].contains(&&0x1B),
+            (Self::Finish, _) => behind.iter().take(12).any(|b| *b == 0x1B),
+            _ => false,
+        }
+    }
+
+    #[inline]
+    fn holds(self, block: &[u8], start: usize, end: usize) -> bool {
         match self {
             Self::None => true,
             Self::Host => value::is_host(block, start, end),
@@ -174,6 +200,8 @@ mod tests {
         assert_eq!(hits("x \"code\":\"1113\""), [3]);
         assert_eq!(hits("x \\\"code\\\":\\\"1113\\\""), [4]);
         assert_eq!(hits("Error code: 429 - x"), [6]);
+        assert_eq!(hits("{ code: \u{1b}[32m'1261'\u{1b}[39m, code: \u{1b}[33m0\u{1b}[39m }"), [2]);
+        assert_eq!(hits("finish_reason: \u{1b}[32m'sensitive'\u{1b}[39m"), [2]);
     }
 
     #[test]
